@@ -1,0 +1,154 @@
+"""The best configuration as the YAML that the wake-word platform loads, and as distune's own to run again.
+
+Every key that matters is written out, because the platform fills what is missing from defaults that differ
+between its own files; all values are plain. What distune knows besides goes under ``distune:``, a section that
+the platform ignores.
+"""
+
+import math
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+import yaml
+
+from search.results import BestTrial, SweepResults
+from spaces.trial import TrialConfig
+from trainables.audio import frontend
+
+HEADER = """\
+# The best configuration that distune found for {student} in the sweep {sweep}: trial {number},
+# {metric} {objective:.4f} on the validation clips (F1 {f1:.3f} at threshold 0.5).
+#
+# What the platform (snapshot 6687c69) ignores or does otherwise:
+# - feature_alignment_weight and alignment_layers have no effect there until its alignment passes gradients
+#   (its student features are computed under no_grad). The weight below is for its sum of raw squared errors
+#   over layers; distune's own, a mean over layers of states divided by their RMS, stands under distune.trial.
+# - temperature_scheduler exponential_decay runs as fixed.
+# - its learning-rate schedule steps by val_loss, so a tuned rate does not transfer exactly.
+# - class weights, SpecAugment and views are its own; teacher_model_path may need the path on its machine.
+"""
+
+
+def export_yaml(results: SweepResults, best: BestTrial) -> str:
+    """The file's text.
+
+    Args:
+        best: the trial to export, one of ``results``.
+    """
+    header = HEADER.format(
+        student=best.student,
+        sweep=results.sweep.name,
+        number=best.number,
+        metric=results.sweep.objective.metric,
+        objective=best.objective,
+        f1=best.metrics["val_f1"],
+    )
+    tree = platform_sections(results, best) | {"distune": provenance(results, best)}
+    return header + yaml.dump(tree, Dumper=_ShortLists, sort_keys=False, width=100)
+
+
+def platform_sections(results: SweepResults, best: BestTrial) -> dict[str, Any]:
+    """Every key of `platform-contract` that matters, plain types only."""
+    config = best.config
+    return {
+        "config_name": f"{results.sweep.name}-{best.student}",
+        "description": f"distune trial {best.number}",
+        "data": {
+            "sample_rate": frontend.SAMPLE_RATE,
+            "audio_duration": frontend.CLIP_SECONDS,
+            "n_mfcc": 0,
+            "n_fft": frontend.N_FFT,
+            "hop_length": frontend.HOP_SAMPLES,
+            "n_mels": frontend.N_MELS,
+            "feature_type": "mel",
+            "normalize_audio": True,
+            "use_precomputed_features_for_training": False,
+            "fallback_to_audio": True,
+        },
+        "training": {
+            "batch_size": config.training.batch_size,
+            "epochs": config.training.epochs,
+            "learning_rate": config.training.learning_rate,
+            # 0 is "never" to distune; the platform has no such value.
+            "early_stopping_patience": config.training.early_stopping_patience or config.training.epochs,
+        },
+        "model": {
+            "architecture": config.model.architecture,
+            "num_classes": config.model.num_classes,
+            "dropout": config.model.dropout,
+            "num_layers": 0,
+            "tcn_num_channels": list(config.model.tcn_num_channels),
+            "tcn_dropout": config.model.dropout,
+        },
+        "augmentation": config.augmentation.model_dump(mode="json"),
+        "optimizer": config.optimizer.model_dump(mode="json"),
+        "loss": config.loss.model_dump(mode="json"),
+        "qat": {"enabled": False},
+        "distillation": _distillation(results, config),
+    }
+
+
+def provenance(results: SweepResults, best: BestTrial) -> dict[str, Any]:
+    """What distune needs to run the trial again, and what it measured."""
+    return {
+        "version": metadata.version("distune"),
+        "sweep": results.sweep.model_dump(mode="json"),
+        "student": best.student,
+        "trial_number": best.number,
+        "trial": best.config.model_dump(mode="json"),
+        "metrics": {name: float(value) for name, value in best.metrics.items()},
+        "teacher_metrics": results.facts["teacher_metrics"],
+        "corpus": results.facts["corpus"],
+        "head": results.facts["head"],
+        "packages": {name: metadata.version(name) for name in ("torch", "ray", "optuna", "transformers")},
+    }
+
+
+def _distillation(results: SweepResults, config: TrialConfig) -> dict[str, Any]:
+    distillation, teacher = config.distillation, results.sweep.teacher
+    weight = distillation.feature_alignment_weight
+    if distillation.aligned:
+        weight = platform_weight(weight, distillation.aligned, results.facts["teachers"])
+    return {
+        "enabled": distillation.enabled,
+        "teacher_model_path": teacher.model or "",
+        "teacher_on_cpu": False,
+        "teacher_mixed_precision": True,
+        "log_memory_usage": False,
+        "teacher_architecture": teacher.architecture,
+        "secondary_teacher_architecture": "conformer",
+        "secondary_teacher_model_path": teacher.secondary_model or "",
+        "temperature": distillation.temperature,
+        "temperature_scheduler": distillation.temperature_scheduler,
+        "alpha": distillation.alpha,
+        "feature_alignment_enabled": distillation.feature_alignment_enabled,
+        "feature_alignment_weight": weight,
+        "alignment_layers": list(distillation.alignment_layers),
+    }
+
+
+def platform_weight(weight: float, aligned: tuple[int, ...], teachers: Mapping[str, Mapping[str, Any]]) -> float:
+    """distune's alignment weight as the platform's.
+
+    distune: ``w * mean over (teacher, layer) of MSE(P, t / rms)``; the platform: ``w' * sum of MSE(P', t)``. With
+    ``P' = rms * P``, which the projector's last layer can be, ``MSE(P, t / rms) = MSE(P', t) / rms**2``, so
+    ``w' = w / (pairs * rms**2)``. Two teachers have two RMS and the platform one weight: there, the mean of
+    ``1 / rms**2`` over pairs keeps the sum's size.
+
+    Args:
+        teachers: name to ``n_layers`` and ``rms``.
+    """
+    inverse_squares = [
+        1 / states["rms"] ** 2 for states in teachers.values() for layer in aligned if layer < states["n_layers"]
+    ]
+    return math.fsum(inverse_squares) / len(inverse_squares) ** 2 * weight
+
+
+class _ShortLists(yaml.SafeDumper):
+    """Lists on one line, as people write them."""
+
+
+_ShortLists.add_representer(
+    list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True)
+)

@@ -1,0 +1,153 @@
+"""distune's home folder: where corpora, the records of sweeps and MLflow's store lie.
+
+``$DISTUNE_HOME``, by default ``~/.distune``::
+
+    corpora/<fingerprint>/                  what a teacher said of a set of clips
+    sweeps/<name>/{sweep.yaml, study.journal, ray/}
+    mlflow.db  mlartifacts/                 what the MLflow UI shows
+"""
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from spaces.errors import Fault, InputError
+from spaces.sweep import NAME_PATTERN, SweepConfig
+
+VARIABLE = "DISTUNE_HOME"
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """The files of one sweep."""
+
+    path: Path
+
+    @property
+    def sweep_file(self) -> Path:
+        """The sweep as it was last started."""
+        return self.path / "sweep.yaml"
+
+    @property
+    def facts_file(self) -> Path:
+        """What its trials share, see `search.shared.Shared.facts`."""
+        return self.path / "shared.json"
+
+    @property
+    def teacher(self) -> Path:
+        """The teacher with the head that was fitted for the sweep."""
+        return self.path / "teacher"
+
+    @property
+    def journal(self) -> Path:
+        """Optuna's record, one study a student."""
+        return self.path / "study.journal"
+
+    @property
+    def ray(self) -> Path:
+        """Ray's experiment folder: checkpoints and logs, disposable."""
+        return self.path / "ray"
+
+    @property
+    def exists(self) -> bool:
+        return self.sweep_file.is_file()
+
+    def write(self, sweep: SweepConfig, facts: Mapping[str, Any]) -> None:
+        """Note the sweep and what its trials share."""
+        self.facts_file.write_text(json.dumps(facts, indent=2), encoding="utf-8")
+        text = yaml.safe_dump(sweep.model_dump(mode="json"), sort_keys=False)
+        self.sweep_file.write_text(text, encoding="utf-8")
+
+    def read(self) -> tuple[SweepConfig, dict[str, Any]]:
+        """The noted sweep, and what its trials share."""
+        return SweepConfig.load(self.sweep_file), json.loads(self.facts_file.read_text(encoding="utf-8"))
+
+    def create(self) -> "SweepFolder":
+        """Make the folder.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        _writable(self.ray)
+        return self
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths under the home folder; ``open_home`` makes them."""
+
+    root: Path
+
+    @property
+    def corpora(self) -> Path:
+        return self.root / "corpora"
+
+    @property
+    def sweeps(self) -> Path:
+        return self.root / "sweeps"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.root / "mlartifacts"
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's store, as an absolute SQLite URI: Ray Tune changes folder under a relative one."""
+        return f"sqlite:///{self.root / 'mlflow.db'}"
+
+    def sweep(self, name: str) -> SweepFolder:
+        """The folder of the sweep ``name``, whether or not there is one.
+
+        Raises:
+            InputError: ``name`` is no name of a sweep, such as one with a slash.
+        """
+        if not re.fullmatch(NAME_PATTERN, name):
+            remedy = "is no name of a sweep; use up to 64 letters, digits, dots, dashes and underscores"
+            raise InputError(Fault("command line", "name", name, remedy))
+        return SweepFolder(self.sweeps / name)
+
+    def sweep_names(self) -> list[str]:
+        """The recorded sweeps, in alphabetical order."""
+        return sorted(path.name for path in self.sweeps.glob("*") if SweepFolder(path).exists)
+
+
+def open_home(root: Path | None = None) -> Home:
+    """The home folder, made where it is missing.
+
+    Args:
+        root: instead of ``$DISTUNE_HOME`` or ``~/.distune``.
+
+    Raises:
+        InputError: a folder in it cannot be made or written.
+    """
+    chosen = root or Path(os.environ.get(VARIABLE) or "~/.distune")
+    home = Home(chosen.expanduser().absolute())
+    faults = []
+    for folder in (home.root, home.corpora, home.sweeps, home.artifacts):
+        try:
+            _writable(folder)
+        except InputError as error:
+            faults += error.faults
+            if folder == home.root:
+                break
+    if faults:
+        raise InputError(faults)
+    return home
+
+
+def _writable(folder: Path) -> None:
+    """Make ``folder`` and try it: permissions say nothing of a full disk or a read-only mount."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"\0")
+    except OSError as error:
+        remedy = f"cannot be written ({error.strerror}); free it or set {VARIABLE} to another folder"
+        raise InputError(Fault(str(folder), "", None, remedy)) from None

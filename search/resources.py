@@ -1,0 +1,56 @@
+"""Ray: starting or joining it, and what one trial gets of it."""
+
+import logging
+import os
+
+import ray
+
+from spaces.errors import Fault, InputError
+from spaces.sweep import Resources
+
+OBJECT_STORE_BYTES = 200_000_000  # trials read the corpus from disk, so little passes through it
+SHARED_GPU = 0.25
+
+
+def start_ray(resources: Resources) -> None:
+    """Join the cluster at ``resources.address``, or start Ray on this machine, reachable from it alone.
+
+    Raises:
+        InputError: no cluster answers at the address.
+    """
+    # Results go to our own record; Tune's files and tables would only slow the sweep and tear the screen.
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if resources.address is None:
+        ray.init(include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet)
+        return
+    try:
+        ray.init(address=resources.address, **quiet)
+    except ConnectionError as error:
+        remedy = f"no Ray cluster answers there ({error}); start it, or leave the key out to run on this machine"
+        raise InputError(Fault("sweep", "resources.address", resources.address, remedy)) from None
+
+
+def share_of_trial(resources: Resources) -> dict[str, float]:
+    """What Ray reserves for one trial, of CPUs and GPUs."""
+    gpus = resources.gpus_per_trial
+    if gpus is None:
+        gpus = SHARED_GPU if ray.cluster_resources().get("GPU") else 0
+    return {"cpu": resources.cpus_per_trial, "gpu": gpus}
+
+
+def trials_at_once(resources: Resources, share: dict[str, float]) -> int:
+    """How many trials fit the cluster as it stands.
+
+    Raises:
+        InputError: not even one.
+    """
+    available = ray.cluster_resources()
+    fits = min(int(available.get(kind.upper(), 0) // amount) for kind, amount in share.items() if amount)
+    if fits == 0:
+        remedy = f"a trial wants {share} and the cluster has {available.get('CPU', 0):g} CPUs and " \
+                 f"{available.get('GPU', 0):g} GPUs; lower cpus_per_trial or gpus_per_trial"  # fmt: skip
+        raise InputError(Fault("sweep", "resources", None, remedy))
+    return min(fits, resources.max_concurrent_trials or fits)

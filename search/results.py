@@ -1,0 +1,115 @@
+"""What a sweep found, read from its record alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import optuna
+import pandas as pd
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial
+
+from search.home import SweepFolder
+from search.states import TrialState
+from spaces.errors import Fault, InputError
+from spaces.sweep import SweepConfig
+from spaces.trial import TrialConfig
+
+Waiting = optuna.trial.TrialState.WAITING
+Complete = optuna.trial.TrialState.COMPLETE
+
+
+@dataclass(frozen=True)
+class BestTrial:
+    """A student's best finished trial: its number, configuration, objective, and metrics at its best epoch."""
+
+    student: str
+    number: int
+    config: TrialConfig
+    objective: float
+    metrics: Mapping[str, float]
+    checkpoint: str | None
+
+
+@dataclass(frozen=True)
+class SweepResults:
+    """All trials of a sweep.
+
+    Attributes:
+        sweep: as it was last started.
+        facts: what every trial shared: corpus and head fingerprints, teacher, its metrics.
+        trials: student to its trials that have begun, by number.
+    """
+
+    sweep: SweepConfig
+    facts: Mapping[str, Any]
+    trials: Mapping[str, list[FrozenTrial]]
+
+    @classmethod
+    def read(cls, folder: SweepFolder) -> Self:
+        """The results of a recorded sweep, running or not.
+
+        Raises:
+            InputError: there is no such sweep.
+        """
+        if not folder.exists:
+            remedy = "is not recorded here; `distune list` names those that are, DISTUNE_HOME says where"
+            raise InputError(Fault("command line", "NAME", folder.path.name, remedy))
+        sweep, facts = folder.read()
+        storage = JournalStorage(JournalFileBackend(str(folder.journal)))
+        names = {summary.study_name for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)}
+        studies = {
+            student: optuna.load_study(study_name=f"{sweep.name}/{student}", storage=storage)
+            for student in sweep.students
+            if f"{sweep.name}/{student}" in names
+        }
+        return cls(sweep, facts, {student: begun_trials(study) for student, study in studies.items()})
+
+    @property
+    def n_missing(self) -> int:
+        """Trials that are yet to end."""
+        return sum(max(0, self.sweep.trials_of(student) - self._n_over(student)) for student in self.sweep.students)
+
+    def _n_over(self, student: str) -> int:
+        return sum(TrialState.of_optuna(trial.state).is_over for trial in self.trials.get(student, []))
+
+    def best(self, student: str) -> BestTrial | None:
+        """The best trial that ran to its end, the earlier one of a tie; pruned ones do not count."""
+        finished = [trial for trial in self.trials.get(student, []) if trial.state == Complete]
+        if not finished:
+            return None
+        sign = 1 if self.sweep.objective.mode == "max" else -1
+        trial = max(finished, key=lambda each: sign * each.values[0])
+        config = TrialConfig.from_flat(trial.user_attrs["config"])
+        attrs = trial.user_attrs
+        return BestTrial(student, trial.number, config, trial.values[0], attrs["best"], attrs.get("checkpoint"))
+
+    def winner(self) -> BestTrial | None:
+        """The best of all students."""
+        found = [best for student in self.trials if (best := self.best(student))]
+        sign = 1 if self.sweep.objective.mode == "max" else -1
+        return max(found, key=lambda best: sign * best.objective, default=None)
+
+    def frame(self) -> pd.DataFrame:
+        """A row a trial: student, number, state, known_point, epochs, every key, metrics of its best epoch."""
+        return pd.DataFrame([_row(student, trial) for student, trials in self.trials.items() for trial in trials])
+
+
+def begun_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """The study's trials, by number, without those that are only enqueued."""
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state != Waiting]
+
+
+def _row(student: str, trial: FrozenTrial) -> dict[str, Any]:
+    attrs = trial.user_attrs
+    return {
+        "student": student,
+        "number": trial.number,
+        "state": str(TrialState.of_optuna(trial.state)),
+        "known_point": attrs.get("known_point"),
+        "epochs": max(trial.intermediate_values, default=0),
+        "reason": attrs.get("reason"),
+        **attrs.get("config", {}),
+        **attrs.get("best", {}),
+    }

@@ -1,0 +1,49 @@
+"""Which trial comes next, as Ray Tune asks it."""
+
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from search.record import Proposal, SweepRecord
+
+
+class SweepSearcher(Searcher):
+    """Left-over trials first, then new ones, the student furthest from its target before the others.
+
+    A `Searcher` of our own rather than Ray's OptunaSearch, which knows one study, and records trials
+    that were stopped early as complete and those that failed as running.
+    """
+
+    def __init__(self, record: SweepRecord, shared: dict[str, Any]) -> None:
+        """``shared`` is what every trial's config holds: corpus, head, objective, checkpoint_epochs."""
+        super().__init__()
+        self.record, self.shared = record, shared
+        self.waiting = list(record.left_over())
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        proposal = self.waiting.pop(0) if self.waiting else self._new()
+        if proposal is None:
+            return Searcher.FINISHED
+        return {
+            **self.shared,
+            "student": proposal.student,
+            "number": proposal.number,
+            "trial": proposal.config.flat(),
+            "resume_from": proposal.checkpoint,
+            "reported": proposal.reported if proposal.checkpoint else 0,
+        }
+
+    def _new(self) -> Proposal | None:
+        sweep = self.record.sweep
+        share_missing = {student: self.record.missing(student) / sweep.trials_of(student) for student in sweep.students}
+        student = max(share_missing, key=lambda name: share_missing[name])
+        return self.record.propose(student) if share_missing[student] > 0 else None
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Nothing: the record is Optuna's, and a resumed sweep is a new Tune run over it."""
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Nothing: the recorder sees every end, with its reason, before Tune calls this."""

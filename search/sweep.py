@@ -1,0 +1,176 @@
+"""A sweep from its file to its results: one code path for starting, resuming and extending.
+
+In a notebook::
+
+    from search.sweep import Sweep
+    sweep = Sweep.load("sweep.yaml").changed({"budget.trials": 40})
+    results = sweep.run()
+    results.frame().sort_values("val_pauc")
+    results.winner().config
+"""
+
+import datetime
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import ray
+from ray import tune
+
+from search.board import SweepBoard
+from search.home import SweepFolder, open_home
+from search.live import shown
+from search.record import SweepRecord
+from search.recorder import Recorder
+from search.resources import share_of_trial, start_ray, trials_at_once
+from search.results import SweepResults
+from search.scheduler import StudentLadders
+from search.searcher import SweepSearcher
+from search.shared import Shared, Steps, make_shared
+from search.states import TrialState
+from search.steps import shown_steps
+from search.tracking import Tracker
+from search.tracking_batch import RunKey
+from spaces.sweep import SweepConfig
+from trainables.distill import DistillTrainable
+from trainables.teachers.head import LinearHead
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep that can be run; ``config`` is its file, checked."""
+
+    config: SweepConfig
+
+    @classmethod
+    def load(cls, path: str | Path, overrides: Mapping[str, Any] | None = None) -> Self:
+        """Read a sweep file; ``overrides`` are dotted keys laid over it.
+
+        Raises:
+            InputError: every fault of the file at once.
+        """
+        return cls(SweepConfig.load(Path(path), dict(overrides or {})))
+
+    def changed(self, overrides: Mapping[str, Any]) -> Self:
+        """The same sweep with dotted keys changed.
+
+        Raises:
+            InputError: a key or value that a sweep file could not hold.
+        """
+        return type(self)(self.config.overlaid(dict(overrides)))
+
+    def run(self, steps: Steps = shown_steps) -> SweepResults:
+        """Bring the sweep's record up to its target: start, resume or extend it.
+
+        Args:
+            steps: shows what is done before the first trial; by default a progress bar each.
+
+        Returns:
+            The results so far; ``results.n_missing`` says how many trials an interrupt left undone.
+
+        Raises:
+            InputError: anything that cannot be used, before Ray starts.
+        """
+        home = open_home()
+        folder = home.sweep(self.config.name)
+        shared = make_shared(self.config, home, steps)
+        record = SweepRecord(
+            self.config, folder.create().journal, shared.spaces, shared.n_layers, shared.fingerprint
+        )
+        folder.write(self.config, shared.facts)
+        if isinstance(next(iter(shared.teacher.heads.values())), LinearHead):
+            shared.teacher.save(folder.teacher)
+        uri = self.config.tracking.uri or home.tracking_uri
+        with Tracker.open(uri, self.config.name, home.artifacts) as tracker:
+            _tell_students(tracker, record, shared)
+            if record.n_missing:
+                start_ray(self.config.resources)
+                try:
+                    _search(record, shared, tracker, folder)
+                finally:
+                    ray.shutdown()
+            results = SweepResults.read(folder)
+            _summarise(tracker, record, results)
+        return results
+
+
+def _search(record: SweepRecord, shared: Shared, tracker: Tracker, folder: SweepFolder) -> None:
+    """One Ray Tune run over all students, until the record is at its target or the user stops it."""
+    sweep = record.sweep
+    ladders, board = StudentLadders(record.ladders(), sweep.objective.metric), _board(record)
+    searcher = SweepSearcher(
+        record,
+        {
+            "corpus": str(shared.corpus),
+            "head": shared.teacher.head_fingerprint,
+            "objective": sweep.objective.model_dump(),
+            "checkpoint_epochs": sweep.resources.checkpoint_epochs,
+        },
+    )
+    share = share_of_trial(sweep.resources)
+    tuner = tune.Tuner(
+        tune.with_resources(DistillTrainable, share),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=ladders,
+            num_samples=record.n_missing,
+            max_concurrent_trials=trials_at_once(sweep.resources, share),
+            # A new actor would import torch again, seconds a trial.
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name=datetime.datetime.now().strftime("%Y%m%d-%H%M%S"),
+            storage_path=str(folder.ray),
+            callbacks=[Recorder(record, ladders, tracker, board)],
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+            verbose=0,
+        ),
+    )
+    with shown(board):
+        tuner.fit()
+
+
+def _board(record: SweepRecord) -> SweepBoard:
+    """The live table, with the trials of earlier runs counted."""
+    sweep = record.sweep
+    board = SweepBoard(sweep.name, sweep.objective.metric, sweep.objective.mode)
+    for student in sweep.students:
+        board.add_student(student, sweep.trials_of(student), sweep.epochs_of(student))
+        for trial in record.trials(student):
+            state = TrialState.of_optuna(trial.state)
+            if state.is_over:
+                best = trial.user_attrs.get("best", {})
+                board.recorded(student, state, best.get(sweep.objective.metric), best.get("val_f1"))
+    return board
+
+
+def _tell_students(tracker: Tracker, record: SweepRecord, shared: Shared) -> None:
+    """Open the parent runs, and close the runs of trials whose end a killed driver did not tell."""
+    teacher = {
+        f"teacher_{split}_{name}": value
+        for split, metrics in shared.teacher_metrics.items()
+        for name, value in metrics.items()
+    }
+    told = {key for key, state in tracker.recorded.items() if state.is_over}
+    for student in record.sweep.students:
+        tracker.start_student(student, tags={"distune.corpus": shared.fingerprint})
+        tracker.end_student(student, teacher, TrialState.RUNNING)
+        for trial in record.trials(student):
+            state = TrialState.of_optuna(trial.state)
+            if state.is_over and RunKey(student, trial.number) not in told:
+                tracker.start_trial(student, trial.number, trial.user_attrs.get("config", {}))
+                tracker.end_trial(student, trial.number, state, reason=trial.user_attrs.get("reason"))
+
+
+def _summarise(tracker: Tracker, record: SweepRecord, results: SweepResults) -> None:
+    for student in record.sweep.students:
+        best = results.best(student)
+        metrics = {f"best_{name}": value for name, value in best.metrics.items()} if best else {}
+        over = record.missing(student) == 0 and not any(left.student == student for left in record.left_over())
+        tracker.end_student(student, metrics, TrialState.FINISHED if over else TrialState.INTERRUPTED)
+
+

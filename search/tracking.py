@@ -1,0 +1,150 @@
+"""What a sweep tells MLflow; a thread of the driver writes it in batches, so that no trial waits for it.
+
+One experiment a sweep, a parent run a student, a child run a trial. Every call may be repeated, also by a
+later process: runs are found again by their tags, and a point is written once. So a resumed sweep simply
+starts its trials again, and may replay what Optuna recorded to mend what a killed driver left unwritten.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from search.states import TrialState
+from search.tracking_batch import Batch, Point, RunKey
+from search.tracking_store import TAG_REASON, TAG_STATE, TAG_STOPPED, TrackingStore, connect
+from search.tracking_writer import Writer
+
+
+class Tracker:
+    """Records one sweep in MLflow. The calls only queue; ``close`` waits until all is written.
+
+    Attributes:
+        recorded: the states that the runs had when the tracker was opened.
+    """
+
+    def __init__(self, store: TrackingStore, uri: str) -> None:
+        self.experiment_id = store.experiment_id
+        self.uri = uri
+        self.recorded = store.states
+        self._open: dict[RunKey, None] = {}
+        self._over = {key for key, state in self.recorded.items() if key.trial is not None and state.is_over}
+        self._last_epoch: dict[RunKey, int] = {}
+        self._writer = Writer(store, uri)
+
+    @classmethod
+    def open(cls, uri: str, experiment_name: str, artifacts: Path) -> Self:
+        """Connect to the store and start writing.
+
+        Args:
+            uri: an MLflow server or a database, e.g. ``Home.tracking_uri``.
+            experiment_name: the sweep's name; an experiment of that name is continued.
+            artifacts: where a database's artifacts go, e.g. ``Home.artifacts``.
+
+        Raises:
+            InputError: the store cannot be used.
+        """
+        return cls(connect(uri, experiment_name, artifacts), uri)
+
+    def start_student(
+        self, student: str, params: Mapping[str, Any] | None = None, tags: Mapping[str, Any] | None = None
+    ) -> None:
+        """Start or continue a student's parent run."""
+        self._start(RunKey(student), params or {}, tags or {})
+
+    def start_trial(
+        self, student: str, number: int, params: Mapping[str, Any], tags: Mapping[str, Any] | None = None
+    ) -> None:
+        """Start or continue trial ``number``; params under the platform's dotted keys."""
+        self._start(RunKey(student, number), params, tags or {})
+
+    def log_epoch(self, student: str, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Record the metrics of one epoch, which is their step; an epoch recorded before stands.
+
+        Raises:
+            TypeError: a metric is no number.
+        """
+        key = RunKey(student, number)
+        self._last_epoch[key] = max(epoch, self._last_epoch.get(key, epoch))
+        self._put(key, points=metrics, step=epoch)
+
+    def end_trial(
+        self,
+        student: str,
+        number: int,
+        state: TrialState,
+        *,
+        tags: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Record how a trial ended.
+
+        Args:
+            metrics: of the trial as a whole, e.g. ``best_val_pauc``; recorded at its last epoch.
+            reason: why it failed or was interrupted.
+        """
+        key, last = RunKey(student, number), self._last_epoch.get(RunKey(student, number))
+        told = dict(tags or {})
+        if state is TrialState.PRUNED and last is not None:
+            told = {TAG_STOPPED: last} | told
+        if reason:
+            told[TAG_REASON] = reason
+        if state.is_over:
+            self._over.add(key)
+        self._open.pop(key, None)
+        self._put(key, tags=told, points=metrics or {}, step=last or 0, state=state)
+
+    def end_student(self, student: str, metrics: Mapping[str, float], state: TrialState = TrialState.FINISHED) -> None:
+        """Record a student's summary, at the number of its trials that are over as the step."""
+        key = RunKey(student)
+        self._open.pop(key, None)
+        n_over = sum(over.student == student for over in self._over)
+        self._put(key, points=metrics, step=n_over, state=state)
+
+    def close(self, timeout: float = 60.0) -> int:
+        """Mark what still runs as interrupted and wait until all is written.
+
+        Args:
+            timeout: seconds.
+
+        Returns:
+            Number of points that could not be written; they are lost, and the log says so.
+        """
+        for key in list(self._open):
+            self._put(key, state=TrialState.INTERRUPTED)
+        self._open.clear()
+        return self._writer.close(timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.close()
+
+    def _start(self, key: RunKey, params: Mapping[str, Any], tags: Mapping[str, Any]) -> None:
+        self._open[key] = None
+        self._put(key, params=params, tags=tags, state=TrialState.RUNNING)
+
+    def _put(
+        self,
+        key: RunKey,
+        *,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        points: Mapping[str, float] | None = None,
+        step: int = 0,
+        state: TrialState | None = None,
+    ) -> None:
+        now_ms = int(time.time() * 1000)
+        batch = Batch(
+            key,
+            now_ms,
+            params={name: str(value) for name, value in (params or {}).items()},
+            tags={name: str(value) for name, value in (tags or {}).items()} | ({TAG_STATE: state} if state else {}),
+            points=[Point(name, float(value), step, now_ms) for name, value in (points or {}).items()],
+            state=state,
+            state_ms=now_ms,
+        )
+        self._writer.put(batch)

@@ -1,0 +1,243 @@
+"""The MLflow side of tracking: one sweep's experiment, its runs found again, batches written to them.
+
+MLflow's client splits what it is given into calls of at most 1000 metrics, 100 params and 100 tags.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import filelock
+import mlflow
+import sqlalchemy
+from mlflow.entities import Metric, Param, Run, RunTag, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from search.mlflow_settings import settle_mlflow
+from search.states import TrialState
+from search.tracking_batch import Batch, RunKey, unwritten
+from spaces.errors import Fault, InputError
+
+TAG_STUDENT, TAG_TRIAL, TAG_STATE = "distune.student", "distune.trial", "distune.state"
+TAG_REASON, TAG_STOPPED = "distune.reason", "distune.stopped_at_epoch"
+TAG_UPDATED = "distune.updated"  # . and a param's key: its newer value, since MLflow never changes a param
+TAG_PARENT = "mlflow.parentRunId"
+
+RUNS_PER_PAGE = 1000
+SQLITE_PREFIX = "sqlite:///"
+# What asking again cannot mend; everything else is taken for a server that is away.
+REFUSALS = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}
+
+
+class RefusedError(Exception):
+    """The server will never take this batch, however often it is asked."""
+
+
+class UnavailableError(Exception):
+    """The server does not answer now, and may later."""
+
+
+@dataclass
+class _Known:
+    """A run as this process knows it; ``last_steps`` is ``None`` until it is needed and read back."""
+
+    run_id: str
+    params: dict[str, str] = field(default_factory=dict)
+    state: TrialState | None = None
+    metrics: list[str] = field(default_factory=list)
+    last_steps: dict[str, int] | None = None
+
+
+class TrackingStore:
+    """The experiment of one sweep; ``connect`` makes it. Used by one thread at a time."""
+
+    def __init__(self, client: MlflowClient, experiment_id: str) -> None:
+        self._client = client
+        self.experiment_id = experiment_id
+        self._runs: dict[RunKey, _Known] = {}
+        self._creation_in_doubt = False
+        self._find_runs()
+
+    @property
+    def states(self) -> dict[RunKey, TrialState]:
+        """The state of every run that has one."""
+        return {key: known.state for key, known in self._runs.items() if known.state is not None}
+
+    def write(self, batch: Batch) -> None:
+        """Write a batch to its run, which is made where it is missing; writing it again changes nothing.
+
+        Raises:
+            UnavailableError: try again later; part of it may be written.
+            RefusedError: never try again.
+        """
+        try:
+            known = self._known(batch.run, batch.time_ms)
+            self._log(known, batch)
+            if batch.state is not None and batch.state != known.state:
+                self._set_state(known, batch.state, batch.state_ms)
+        except MlflowException as error:
+            kind = RefusedError if error.error_code in REFUSALS else UnavailableError
+            raise kind(" ".join(str(error).split())) from error
+
+    def _log(self, known: _Known, batch: Batch) -> None:
+        if batch.points and known.last_steps is None:
+            known.last_steps = {name: self._last_step(known.run_id, name) for name in known.metrics}
+        last_steps = known.last_steps or {}
+        points = unwritten(batch.points, last_steps)
+        new = {key: value for key, value in batch.params.items() if key not in known.params}
+        changed = {key: value for key, value in batch.params.items() if known.params.get(key, value) != value}
+        tags = batch.tags | {f"{TAG_UPDATED}.{key}": value for key, value in changed.items()}
+        self._client.log_batch(
+            known.run_id,
+            metrics=[Metric(point.metric, point.value, point.time_ms, point.step) for point in points],
+            params=[Param(key, value) for key, value in new.items()],
+            tags=[RunTag(key, value) for key, value in tags.items()],
+        )
+        known.params |= new
+        known.last_steps = last_steps | {point.metric: point.step for point in points} if points else known.last_steps
+
+    def _set_state(self, known: _Known, state: TrialState, time_ms: int) -> None:
+        if state is TrialState.RUNNING:
+            self._client.update_run(known.run_id, status=state.mlflow)
+        else:
+            self._client.set_terminated(known.run_id, status=state.mlflow, end_time=time_ms)
+        known.state = state
+
+    def _known(self, key: RunKey, time_ms: int) -> _Known:
+        if key not in self._runs and self._creation_in_doubt:
+            # The last create_run raised, but the server may have made the run before its answer was lost.
+            self._find_runs()
+            self._creation_in_doubt = False
+        if key not in self._runs:
+            tags = {TAG_STUDENT: key.student}
+            if key.trial is not None:
+                parent = self._known(RunKey(key.student), time_ms)
+                tags |= {TAG_TRIAL: str(key.trial), TAG_PARENT: parent.run_id}
+            self._creation_in_doubt = True
+            run = self._client.create_run(self.experiment_id, start_time=time_ms, tags=tags, run_name=key.name)
+            self._creation_in_doubt = False
+            self._runs[key] = _Known(run.info.run_id, last_steps={})
+        return self._runs[key]
+
+    def _find_runs(self) -> None:
+        """Add the runs that the experiment holds already; the oldest of a key, were there ever two."""
+        token: str | None = None
+        while True:
+            page = self._client.search_runs(
+                [self.experiment_id], run_view_type=ViewType.ACTIVE_ONLY, max_results=RUNS_PER_PAGE,
+                order_by=["attributes.start_time ASC"], page_token=token,
+            )  # fmt: skip
+            for run in page:
+                if TAG_STUDENT in run.data.tags:
+                    self._runs.setdefault(_key_of(run), _known_from(run))
+            token = page.token
+            if not token:
+                return
+
+    def _last_step(self, run_id: str, metric: str) -> int:
+        return max((point.step for point in self._client.get_metric_history(run_id, metric)), default=-1)
+
+
+def connect(uri: str, experiment_name: str, artifacts: Path) -> TrackingStore:
+    """Open the store and the sweep's experiment, making what is missing.
+
+    Args:
+        uri: an MLflow server, or a database as a SQLAlchemy URI.
+        artifacts: folder of a new experiment's artifacts where ``uri`` is a database; a server has its own.
+
+    Raises:
+        InputError: the store cannot be used, or the experiment was deleted in it.
+    """
+    try:
+        client = open_client(uri)
+        experiment = client.get_experiment_by_name(experiment_name)
+        if experiment is None:
+            location = None if is_server(uri) else (artifacts / experiment_name).as_uri()
+            return TrackingStore(client, client.create_experiment(experiment_name, artifact_location=location))
+        if experiment.lifecycle_stage == "deleted":
+            remedy = "was deleted in MLflow; bring it back (`mlflow experiments restore`) or name the sweep otherwise"
+            raise InputError(Fault(without_password(uri), "experiment", experiment_name, remedy))
+        return TrackingStore(client, experiment.experiment_id)
+    except MlflowException as error:
+        raise _unusable(uri, error) from None
+
+
+def open_client(uri: str) -> MlflowClient:
+    """A client on a store that answers; a database gets its tables here.
+
+    Raises:
+        InputError: no server answers, or the database cannot be opened or is of another MLflow version.
+    """
+    settle_mlflow()
+    uri = absolute_uri(uri)
+    try:
+        if not uri.startswith(SQLITE_PREFIX):
+            return _answering(uri)
+        database = _checked_sqlite(uri)
+        # Two processes that migrate a fresh SQLite file race, and the second fails half-way.
+        with filelock.FileLock(f"{database}.lock"):
+            return _answering(uri)
+    except (MlflowException, sqlalchemy.exc.SQLAlchemyError) as error:
+        raise _unusable(uri, error) from None
+
+
+def absolute_uri(uri: str) -> str:
+    """``uri`` with the file of an SQLite database made absolute under the current folder."""
+    if not uri.startswith(SQLITE_PREFIX):
+        return uri
+    return SQLITE_PREFIX + str(Path(uri.removeprefix(SQLITE_PREFIX)).absolute())
+
+
+def is_server(uri: str) -> bool:
+    return uri.startswith(("http://", "https://"))
+
+
+def without_password(text: str) -> str:
+    """``text`` with the password of every URI in it starred out."""
+    return re.sub(r"(://[^/\s:@]*):[^/\s@]*@", r"\1:***@", text)
+
+
+def _answering(uri: str) -> MlflowClient:
+    client = MlflowClient(tracking_uri=uri)
+    client.search_experiments(max_results=1)
+    return client
+
+
+def _checked_sqlite(uri: str) -> Path:
+    """The database file, found usable: MLflow would try an unusable one ten times, for 100 seconds."""
+    database = Path(uri.removeprefix(SQLITE_PREFIX))
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with database.open("ab+") as file:
+            file.seek(0)
+            header = file.read(16)
+    except OSError as error:
+        remedy = f"cannot be written ({error.strerror}); name another database"
+        raise InputError(Fault(str(database), "tracking.uri", uri, remedy)) from None
+    if header not in (b"", b"SQLite format 3\0"):
+        raise InputError(Fault(str(database), "tracking.uri", uri, "is not an SQLite database; name another file"))
+    return database
+
+
+def _unusable(uri: str, error: Exception) -> InputError:
+    cause = without_password(" ".join(str(error).split()))
+    if "out-of-date database schema" in cause:
+        remedy = f"was made by another MLflow than {mlflow.__version__}; back it up, then run `mlflow db upgrade {uri}`"
+    else:
+        remedy = f"cannot be used as an MLflow store ({cause}); start the server or name another"
+    return InputError(Fault("tracking", "tracking.uri", without_password(uri), without_password(remedy)))
+
+
+def _key_of(run: Run) -> RunKey:
+    trial = run.data.tags.get(TAG_TRIAL)
+    return RunKey(run.data.tags[TAG_STUDENT], None if trial is None else int(trial))
+
+
+def _known_from(run: Run) -> _Known:
+    recorded = run.data.tags.get(TAG_STATE)
+    # A driver that was killed leaves its runs RUNNING with the tag of a running trial; that is what they say.
+    state = TrialState(recorded) if recorded in set(TrialState) else None
+    if state is not None and state.mlflow != run.info.status:
+        state = None
+    return _Known(run.info.run_id, dict(run.data.params), state, list(run.data.metrics))

@@ -1,0 +1,109 @@
+"""The thread that writes batches to MLflow, waits while the server is away, and loses nothing meanwhile."""
+
+import logging
+import queue
+import threading
+import time
+
+from search.tracking_batch import Batch, RunKey
+from search.tracking_store import RefusedError, TrackingStore, UnavailableError, without_password
+
+GATHER_SECONDS = 1.0  # how long points gather before they are sent
+ATTEMPTS = 5  # in a row before the user is told that the server is away
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0  # between attempts; doubled each time
+
+log = logging.getLogger(__name__)
+
+
+class Writer:
+    """The thread that gathers batches by run and sends them, in the order in which runs began to wait."""
+
+    def __init__(self, store: TrackingStore, uri: str) -> None:
+        self._store, self._uri = store, without_password(uri)
+        self._arrivals: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        self._waiting: dict[RunKey, Batch] = {}
+        self._closing = threading.Event()
+        self._failures = 0
+        self._deadline = float("inf")
+        self._thread = threading.Thread(target=self._work, name="mlflow-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, batch: Batch) -> None:
+        if self._closing.is_set():
+            raise RuntimeError(f"the tracker is closed, so run {batch.run.name} cannot be written; open another")
+        self._arrivals.put(batch)
+
+    def close(self, timeout: float) -> int:
+        """Send what waits and end the thread; after ``timeout`` seconds, what still waits is lost.
+
+        Returns:
+            Number of points lost.
+        """
+        if not self._closing.is_set():
+            self._deadline = time.monotonic() + timeout
+            self._closing.set()
+            self._arrivals.put(None)  # wakes the thread
+        self._thread.join(timeout)
+        lost = sum(len(batch.points) for batch in list(self._waiting.values()))
+        if self._waiting:
+            told = "%d runs with %d points could not be written to MLflow at %s"
+            log.warning(told, len(self._waiting), lost, self._uri)
+        return lost
+
+    def _work(self) -> None:
+        while True:
+            self._gather(self._pause())
+            self._send_all()
+            done = self._closing.is_set() and self._arrivals.empty()
+            if done and (not self._waiting or time.monotonic() >= self._deadline):
+                return
+
+    def _pause(self) -> float:
+        """Seconds until the next sending."""
+        if not self._failures:
+            return 0.0 if self._closing.is_set() else GATHER_SECONDS
+        wait = min(FIRST_WAIT_SECONDS * 2 ** (self._failures - 1), LONGEST_WAIT_SECONDS)
+        return max(0.0, min(wait, self._deadline - time.monotonic()))
+
+    def _gather(self, seconds: float) -> None:
+        """Take in what arrives for ``seconds``; with nothing waiting, wait for the first arrival."""
+        until = time.monotonic() + seconds
+        while True:
+            idle = not self._waiting and not self._closing.is_set()
+            try:
+                batch = self._arrivals.get(timeout=None if idle else max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                return
+            if batch is None:
+                until = 0.0
+            elif batch.run in self._waiting:
+                self._waiting[batch.run].absorb(batch)
+            else:
+                until = time.monotonic() + seconds if idle else until
+                self._waiting[batch.run] = batch
+
+    def _send_all(self) -> None:
+        """Send what waits; at the first sign that the server is away, keep the rest for later."""
+        for key in list(self._waiting):
+            if not self._send(self._waiting[key]):
+                # To the back of the line, so that a run that the server cannot take holds up no other.
+                self._waiting[key] = self._waiting.pop(key)
+                return
+            del self._waiting[key]
+
+    def _send(self, batch: Batch) -> bool:
+        """Whether the batch is dealt with: the one place where a batch leaves this process."""
+        try:
+            self._store.write(batch)
+        except UnavailableError as error:
+            self._failures += 1
+            if self._failures == ATTEMPTS:
+                told = "MLflow at %s does not answer (%s); trials go on, and their reports are kept until it does"
+                log.warning(told, self._uri, error)
+            return False
+        except RefusedError as error:
+            log.warning("MLflow at %s refuses run %s (%s); its points are dropped", self._uri, batch.run.name, error)
+        if self._failures >= ATTEMPTS:
+            log.warning("MLflow at %s answers again", self._uri)
+        self._failures = 0
+        return True

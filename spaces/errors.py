@@ -1,0 +1,71 @@
+"""How bad input is reported: every fault at once, each with its remedy."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import yaml
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with what the user gave.
+
+    Args:
+        file: the file or folder at fault, or ``"command line"``.
+        key: dotted key or option within it, ``""`` where the whole file is meant.
+        value: what stood there, ``None`` where nothing did.
+        remedy: what is wrong and what to do about it, one sentence.
+    """
+
+    file: str
+    key: str
+    value: Any
+    remedy: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}: {self.key}" if self.key else self.file
+        shown = "" if self.value is None else f" = {self.value!r}"
+        return f"{where}{shown}: {self.remedy}"
+
+
+class InputError(ValueError):
+    """The user's input is refused; the command line exits with status 2."""
+
+    def __init__(self, faults: list[Fault] | Fault) -> None:
+        self.faults = [faults] if isinstance(faults, Fault) else faults
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+def faults_of(error: pydantic.ValidationError, file: str | Path, prefix: str = "") -> list[Fault]:
+    """Pydantic's errors as faults of ``file``, one each, keys dotted under ``prefix``."""
+    return [_fault(dict(detail), str(file), prefix) for detail in error.errors()]
+
+
+def _fault(detail: dict[str, Any], file: str, prefix: str) -> Fault:
+    key = ".".join([prefix] * bool(prefix) + [str(part) for part in detail["loc"]])
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        message = "unknown key; check its spelling or remove it"
+    # A rule over a whole section would print the whole section as its value.
+    value = None if isinstance(detail["input"], dict | list) else detail["input"]
+    return Fault(file, key, value, message)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file's top-level mapping, safely loaded.
+
+    Raises:
+        InputError: no such file, not YAML, or not a mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        remedy = f"cannot be read ({error.strerror}); give an existing YAML file"
+        raise InputError(Fault(str(path), "", None, remedy)) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(Fault(str(path), "", None, f"is not YAML: {' '.join(str(error).split())}")) from None
+    if not isinstance(content, dict):
+        raise InputError(Fault(str(path), "", None, "holds no keys; see the README for what belongs in it"))
+    return content

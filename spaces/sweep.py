@@ -1,0 +1,222 @@
+"""A sweep file: data, teacher, students, budget, objective, early stopping, resources, tracking."""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import pydantic
+from pydantic import Field, field_validator, model_validator
+
+from spaces.errors import Fault, InputError, faults_of, read_yaml
+from spaces.trial import Section, nested
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+HIGHER_IS_BETTER = {"val_pauc": True, "val_auc": True, "val_f1": True, "val_eer": False,
+                    "val_frr_at_fpr": False, "val_frr_at_fah": False}  # fmt: skip
+
+
+class Views(Section):
+    """Seeded augmentations of each training clip; view 0 is the clean clip."""
+
+    count: int = Field(4, ge=1, le=64, description="views a training clip, the clean one included")
+    gain_db: tuple[float, float] = Field((-6.0, 6.0), description="range of gain, dB")
+    shift_ms: float = Field(100.0, ge=0, le=750, description="largest time shift either way, ms")
+    noise_probability: float = Field(0.8, ge=0, le=1)
+    snr_db: tuple[float, float] = Field((5.0, 20.0), description="range of signal to noise, dB")
+    rir_probability: float = Field(0.3, ge=0, le=1)
+    noise: tuple[Path, ...] = Field((), description="folders or files of noise; none: generated noise")
+    rir: tuple[Path, ...] = Field((), description="folders or files of room responses; none: generated rooms")
+    seed: int = Field(0, ge=0)
+
+    @field_validator("gain_db", "snr_db")
+    @classmethod
+    def _low_comes_first(cls, bounds: tuple[float, float]) -> tuple[float, float]:
+        if bounds[0] > bounds[1]:
+            raise ValueError(f"{list(bounds)} has its low end above its high end; swap them")
+        return bounds
+
+
+class Data(Section):
+    """Where the clips are."""
+
+    path: Path = Field(description="a folder, a CSV manifest, or a folder with train.json, val.json, test.json")
+    keyword: str | None = Field(None, description="the wake word's folder, in a Speech Commands layout")
+    max_unreadable: float = Field(0.01, ge=0, le=1, description="share of unreadable files that is tolerated")
+    split_seed: int = Field(0, ge=0, description="of the splits that the data does not bring")
+    views: Views = Field(default_factory=Views)
+
+
+class Teacher(Section):
+    """Who teaches."""
+
+    architecture: Literal["wav2vec2", "conformer", "dual"] = "wav2vec2"
+    model: str | None = Field(
+        None, description="hub id, folder, or the platform's .pt; none: the small teacher that ships with distune"
+    )
+    secondary_model: str | None = Field(None, description="the conformer's folder, for dual")
+    mixing: Literal["confidence", "gentle"] = Field(
+        "confidence", description="dual: the platform's softmax of 1/entropy, or normalised entropy's complement"
+    )
+    minimum_f1: float = Field(0.80, ge=0, le=1, description="validation F1 under which a teacher is refused")
+    allow_weak: bool = Field(False, description="go on with a teacher under minimum_f1")
+
+    @model_validator(mode="after")
+    def _conformers_are_named(self) -> Self:
+        if self.architecture == "conformer" and self.model is None:
+            raise ValueError("teacher.model is missing: fit one with `distune teacher fit --architecture conformer`")
+        if self.architecture == "dual" and self.secondary_model is None:
+            raise ValueError("teacher.secondary_model is missing: dual needs a fitted conformer's folder")
+        return self
+
+
+class Student(Section):
+    """One student's part of the sweep."""
+
+    space: str | None = Field(None, description="a shipped space or a YAML file; none: the student's own")
+    trials: int | None = Field(None, ge=1, description="overrides budget.trials")
+    epochs: int | None = Field(None, ge=1, description="overrides budget.epochs")
+    fixed: dict[str, Any] = Field(default_factory=dict, description="trial keys held at a value, e.g. loss.focal_gamma")
+
+
+class Budget(Section):
+    trials: int = Field(16, ge=1, description="trials a student")
+    epochs: int = Field(30, ge=1, description="epochs of a trial that runs to its end")
+
+
+class Objective(Section):
+    """What is optimised; never a quantity that depends on what is searched, such as val_loss."""
+
+    metric: Literal["val_pauc", "val_auc", "val_f1", "val_eer", "val_frr_at_fpr", "val_frr_at_fah"] = "val_pauc"
+    fpr: float = Field(0.01, gt=0, lt=1, description="false positive rate of val_frr_at_fpr")
+    false_accepts_per_hour: float = Field(0.5, gt=0, description="rate of val_frr_at_fah")
+
+    @property
+    def mode(self) -> Literal["max", "min"]:
+        return "max" if HIGHER_IS_BETTER[self.metric] else "min"
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """At which rates the false rejection rates are read, as `trainables.metrics.evaluate` takes them."""
+        return {"fpr": self.fpr, "false_accepts_per_hour": self.false_accepts_per_hour}
+
+
+class Search(Section):
+    seed: int = Field(0, ge=0, description="of the sampler; trial seeds follow from it")
+    startup_trials: int = Field(10, ge=1, description="trials drawn at random before TPE models them")
+
+
+class EarlyStopping(Section):
+    scheduler: Literal["asha", "none"] = "asha"
+    grace_epochs: int = Field(5, ge=1, description="epochs every trial gets")
+    reduction_factor: int = Field(3, ge=2, description="one in this many goes on at each rung")
+
+
+class Resources(Section):
+    cpus_per_trial: float = Field(1, gt=0)
+    gpus_per_trial: float | None = Field(None, ge=0, description="none: 1/4 where the cluster has GPUs, else 0")
+    max_concurrent_trials: int | None = Field(None, ge=1, description="none: as many as fit")
+    checkpoint_epochs: int = Field(5, ge=1, description="epochs between checkpoints")
+    address: str | None = Field(None, description="a Ray cluster to join; none: start Ray here")
+
+
+class Tracking(Section):
+    uri: str | None = Field(None, description="an MLflow server or database; none: SQLite in distune's home")
+
+
+class SweepConfig(Section):
+    """One sweep, whole."""
+
+    name: str = Field(pattern=NAME_PATTERN, description="of the sweep, its studies and its MLflow experiment")
+    data: Data
+    teacher: Teacher = Field(default_factory=Teacher)
+    students: dict[str, Student] = Field(min_length=1)
+    budget: Budget = Field(default_factory=Budget)
+    objective: Objective = Field(default_factory=Objective)
+    search: Search = Field(default_factory=Search)
+    early_stopping: EarlyStopping = Field(default_factory=EarlyStopping)
+    resources: Resources = Field(default_factory=Resources)
+    tracking: Tracking = Field(default_factory=Tracking)
+
+    @field_validator("students", mode="before")
+    @classmethod
+    def _a_list_of_students_will_do(cls, students: Any) -> Any:
+        return {name: {} for name in students} if isinstance(students, list) else students
+
+    @classmethod
+    def load(cls, path: Path, overrides: dict[str, Any] | None = None) -> Self:
+        """Read a sweep file; relative paths in it are relative to its folder.
+
+        Args:
+            overrides: dotted keys to values, laid over the file, as by ``--set budget.trials=40``.
+
+        Raises:
+            InputError: every fault of the file at once.
+        """
+        path = Path(path)
+        tree = _overlaid(read_yaml(path), nested(overrides or {}))
+        tree.setdefault("name", path.stem)
+        try:
+            return cls.model_validate(tree).rooted(path.resolve().parent)
+        except pydantic.ValidationError as error:
+            raise InputError(faults_of(error, path)) from None
+
+    def overlaid(self, overrides: dict[str, Any]) -> Self:
+        """The same sweep with dotted keys changed; relative paths are relative to the current folder.
+
+        Raises:
+            InputError: every fault at once.
+        """
+        try:
+            changed = self.model_validate(_overlaid(self.model_dump(mode="json"), nested(overrides)))
+        except pydantic.ValidationError as error:
+            raise InputError(faults_of(error, self.name)) from None
+        return changed.rooted(Path.cwd())
+
+    def rooted(self, folder: Path) -> Self:
+        """The same sweep with its relative paths made absolute under ``folder``."""
+
+        def absolute(path: Path) -> Path:
+            return (folder / path.expanduser()).resolve()
+
+        def local(model: str | None) -> str | None:
+            # A hub id looks like a relative path; it is one only where that path exists.
+            return str(absolute(Path(model))) if model and absolute(Path(model)).exists() else model
+
+        views = self.data.views.model_copy(
+            update={key: tuple(map(absolute, getattr(self.data.views, key))) for key in ("noise", "rir")}
+        )
+        data = self.data.model_copy(update={"path": absolute(self.data.path), "views": views})
+        teacher = self.teacher.model_copy(
+            update={key: local(getattr(self.teacher, key)) for key in ("model", "secondary_model")}
+        )
+        students = {
+            name: student.model_copy(update={"space": local(student.space)}) for name, student in self.students.items()
+        }
+        return self.model_copy(update={"data": data, "teacher": teacher, "students": students})
+
+    def trials_of(self, student: str) -> int:
+        return self.students[student].trials or self.budget.trials
+
+    def epochs_of(self, student: str) -> int:
+        return self.students[student].epochs or self.budget.epochs
+
+
+def parse_overrides(pairs: list[str]) -> dict[str, Any]:
+    """``["budget.trials=40"]`` as ``{"budget.trials": 40}``, values read as YAML.
+
+    Raises:
+        InputError: a pair without ``=``.
+    """
+    import yaml
+
+    wrong = [pair for pair in pairs if "=" not in pair]
+    if wrong:
+        raise InputError([Fault("command line", "--set", pair, "write it as key=value") for pair in wrong])
+    return {key: yaml.safe_load(value) for key, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def _overlaid(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _overlaid(merged[key], value) if both else value
+    return merged

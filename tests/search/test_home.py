@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+
+from search.home import open_home
+from spaces.errors import InputError
+
+
+def test_the_home_folder_is_made_where_the_variable_points(tmp_path, monkeypatch):
+    monkeypatch.setenv("DISTUNE_HOME", str(tmp_path / "new" / "home"))
+    home = open_home()
+    assert home.root == tmp_path / "new" / "home"
+    assert home.corpora.is_dir() and home.sweeps.is_dir() and home.artifacts.is_dir()
+
+
+def test_without_the_variable_home_is_a_hidden_folder_of_the_users(tmp_path, monkeypatch):
+    monkeypatch.delenv("DISTUNE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert open_home().root == tmp_path / ".distune"
+
+
+def test_a_relative_home_gives_an_absolute_database(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert open_home(Path("here")).tracking_uri == f"sqlite:///{tmp_path}/here/mlflow.db"
+
+
+def test_a_home_that_is_a_file_is_refused_with_its_path_and_the_variable(tmp_path):
+    (tmp_path / "home").write_text("in the way")
+    with pytest.raises(InputError, match=r"home: cannot be written .*DISTUNE_HOME") as refused:
+        open_home(tmp_path / "home")
+    assert len(refused.value.faults) == 1
+
+
+def test_every_blocked_folder_of_a_home_is_named_at_once(tmp_path):
+    (tmp_path / "corpora").write_text("in the way")
+    (tmp_path / "mlartifacts").write_text("in the way")
+    with pytest.raises(InputError) as refused:
+        open_home(tmp_path)
+    assert [Path(fault.file).name for fault in refused.value.faults] == ["corpora", "mlartifacts"]
+
+
+def test_a_sweep_folder_holds_its_file_its_journal_and_rays_folder(tmp_path):
+    folder = open_home(tmp_path).sweep("first").create()
+    assert folder.path == tmp_path / "sweeps" / "first"
+    assert (folder.sweep_file.name, folder.journal.name, folder.ray.is_dir()) == ("sweep.yaml", "study.journal", True)
+
+
+def test_a_sweep_is_listed_once_its_file_is_written(tmp_path):
+    home = open_home(tmp_path)
+    for name in ("b", "a", "unfinished"):
+        home.sweep(name).create()
+    for name in ("b", "a"):
+        home.sweep(name).sweep_file.write_text("name: x")
+    assert home.sweep_names() == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["../other", "", ".", "a/b", "x" * 65])
+def test_a_name_that_would_leave_the_sweeps_folder_is_refused(tmp_path, name):
+    with pytest.raises(InputError, match="no name of a sweep"):
+        open_home(tmp_path).sweep(name)

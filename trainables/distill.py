@@ -1,0 +1,53 @@
+"""The Ray face of DistillRun."""
+
+from typing import Any
+
+import torch
+from ray import tune
+from ray.tune.result import SHOULD_CHECKPOINT
+
+from trainables.build import build_run, read_checkpoint, save_run
+
+
+class DistillTrainable(tune.Trainable):
+    """One trial on a worker.
+
+    Its config: ``trial`` (dotted keys), ``corpus`` (folder), ``head`` (fingerprint), ``objective``,
+    ``checkpoint_epochs``, and ``resume_from`` (a checkpoint's folder, or None). Its results count in
+    ``epoch``: a trial that goes on under a new Tune trial starts at training_iteration 1 again.
+    """
+
+    def setup(self, config: dict[str, Any]) -> None:
+        granted = self.trial_resources.required_resources if self.trial_resources else {}
+        torch.set_num_threads(max(1, int(granted.get("CPU", 1))))
+        gpus = granted.get("GPU", 0)
+        if 0 < gpus < 1:
+            # A share of a GPU is bookkeeping to Ray: without a cap one trial takes its neighbours' memory.
+            torch.cuda.set_per_process_memory_fraction(gpus)
+        device = "cuda" if gpus else "cpu"
+        self.run = build_run(config["trial"], config["corpus"], config["head"], config["objective"], device)
+        self.checkpoint_epochs = config["checkpoint_epochs"]
+        if config.get("resume_from"):
+            self.load_checkpoint(config["resume_from"])
+
+    def step(self) -> dict[str, Any]:
+        result = self.run.step()
+        due = result["epoch"] % self.checkpoint_epochs == 0
+        return result | {SHOULD_CHECKPOINT: due or result["done"]}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        save_run(self.run, checkpoint_dir)
+
+    def load_checkpoint(self, checkpoint_dir: str) -> None:
+        self.run.load_state_dict(read_checkpoint(checkpoint_dir))
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.cleanup()
+        self.setup(new_config)
+        return True
+
+    def cleanup(self) -> None:
+        # The old run goes before a new one comes, or a GPU would have to hold both.
+        self.__dict__.pop("run", None)
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
