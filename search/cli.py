@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from search import cli_data, cli_teacher
+from search.mlflow_settings import settle_mlflow
 from spaces.errors import Fault, InputError
 from spaces.sweep import parse_overrides
 
@@ -128,6 +129,7 @@ def main() -> None:
         console=Console(stderr=True), show_time=False, show_path=False, show_level=False)])  # fmt: skip
     for package in ("search", "trainables", "spaces"):
         logging.getLogger(package).setLevel(logging.INFO)
+    settle_mlflow()
     try:
         app()
     except InputError as error:

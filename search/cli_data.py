@@ -1,14 +1,15 @@
 """``distune data``: checking clips, and synthesising a wake-word set."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import pydantic
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from search.steps import shown_steps, silent_steps
-from spaces.errors import InputError
+from spaces.errors import InputError, faults_of
 from spaces.sweep import Data
 
 app = typer.Typer(no_args_is_help=True, help="Look at clips, or make some.")
@@ -50,8 +51,11 @@ def synth(
     positives: Annotated[int | None, typer.Option(help="clips of the phrase")] = None,
     hard_negatives: Annotated[int | None, typer.Option(help="clips of near misses")] = None,
     negatives: Annotated[int | None, typer.Option(help="clips of other words and sentences")] = None,
-    near_miss: Annotated[
-        list[str] | None, typer.Option(help="a near miss to say; may be repeated; by default phoneme edits of the phrase")
+    hard_negative: Annotated[
+        list[str] | None, typer.Option(help="a near miss; may be repeated; by default phoneme edits of the phrase")
+    ] = None,
+    negative: Annotated[
+        list[str] | None, typer.Option(help="another word or sentence; may be repeated; by default everyday English")
     ] = None,
     seed: Annotated[int, typer.Option(help="the same seed writes the same bytes")] = 0,
 ) -> None:
@@ -60,10 +64,12 @@ def synth(
     from trainables.audio.synthesis import synthesise
 
     given = {"n_positive": positives, "n_hard_negative": hard_negatives, "n_negative": negatives}
-    asked = {key: value for key, value in given.items() if value is not None}
-    if near_miss:
-        asked["hard_negatives"] = tuple(near_miss)
-    request = SynthesisRequest.checked(phrase=phrase, out=out, seed=seed, **asked)
+    asked: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    asked |= {"hard_negatives": tuple(hard_negative or ()), "negatives": tuple(negative or ())}
+    try:
+        request = SynthesisRequest.model_validate({"phrase": phrase, "out": out, "seed": seed, **asked})
+    except pydantic.ValidationError as error:
+        raise InputError(faults_of(error, "command line")) from None
     with shown_steps("synthesising") as progress:
         summary = synthesise(request, progress)
     for split, counts in summary.clips.items():

@@ -25,7 +25,7 @@ class Architecture(StrEnum):
 
 DataOption = Annotated[Path, typer.Option("--data", help="a folder of clips, or a manifest")]
 KeywordOption = Annotated[str | None, typer.Option(help="the wake word, in a Speech Commands folder")]
-ModelOption = Annotated[str | None, typer.Option(help="hub id, folder or the platform's .pt; none: the shipped teacher")]
+ModelOption = Annotated[str | None, typer.Option(help="hub id, folder or platform .pt; none: the shipped teacher")]
 SecondaryOption = Annotated[str | None, typer.Option(help="the conformer's folder, for dual")]
 ArchitectureOption = Annotated[Architecture, typer.Option(help="wav2vec2 takes HuBERT and WavLM too")]
 ViewsOption = Annotated[int, typer.Option(help="views a training clip, the clean one included")]

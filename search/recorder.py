@@ -27,6 +27,10 @@ class Recorder(Callback):
         self.metric, self.mode = record.sweep.objective.metric, record.sweep.objective.mode
         self.best: dict[tuple[str, int], dict[str, float]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its callbacks for a restore of its own, which distune never asks for."""
+        return {}
+
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         student, number = _key(trial)
         self.tracker.start_trial(student, number, trial.config["trial"], {"distune.sweep": self.record.sweep.name})

@@ -20,6 +20,10 @@ class SweepSearcher(Searcher):
         self.record, self.shared = record, shared
         self.waiting = list(record.left_over())
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its searcher for a restore of its own, which distune never asks for."""
+        return {}
+
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
         return True
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import optuna
 import ray
 from ray import tune
 
@@ -75,6 +76,7 @@ class Sweep:
         Raises:
             InputError: anything that cannot be used, before Ray starts.
         """
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         home = open_home()
         folder = home.sweep(self.config.name)
         shared = make_shared(self.config, home, steps)

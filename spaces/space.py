@@ -129,7 +129,7 @@ class LayerSubset(Varying):
 
 
 def _kind(value: Any) -> str:
-    keys = value.keys() if isinstance(value, dict) else ()
+    keys = value if isinstance(value, dict) else type(value).model_fields if isinstance(value, Varying) else ()
     return "choice" if "choices" in keys else "layers" if "max_count" in keys else "range"
 
 

@@ -191,7 +191,8 @@ class SweepConfig(Section):
         students = {
             name: student.model_copy(update={"space": local(student.space)}) for name, student in self.students.items()
         }
-        return self.model_copy(update={"data": data, "teacher": teacher, "students": students})
+        tracking = Tracking(uri=_rooted_uri(self.tracking.uri, folder))
+        return self.model_copy(update={"data": data, "teacher": teacher, "students": students, "tracking": tracking})
 
     def trials_of(self, student: str) -> int:
         return self.students[student].trials or self.budget.trials
@@ -212,6 +213,14 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
     if wrong:
         raise InputError([Fault("command line", "--set", pair, "write it as key=value") for pair in wrong])
     return {key: yaml.safe_load(value) for key, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def _rooted_uri(uri: str | None, folder: Path) -> str | None:
+    """A relative SQLite file, ``sqlite:///mlflow.db``, as an absolute one; any other store as it is."""
+    prefix = "sqlite:///"
+    if uri is None or not uri.startswith(prefix) or uri.startswith(f"{prefix}/"):
+        return uri
+    return f"{prefix}{(folder / uri.removeprefix(prefix)).resolve()}"
 
 
 def _overlaid(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:

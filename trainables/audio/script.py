@@ -89,14 +89,17 @@ def write_script(request: SynthesisRequest, espeak: Espeak) -> Script:
         faults.append(Fault(COMMAND_LINE, "--phrase", phrase, "has no near miss; name some with --hard-negative"))
     if faults:
         raise InputError(faults)
-    everyday = other or [*english_words(), *english_sentences()]
-    held = ear.holding(everyday)
-    negative = [Utterance(text) for text in everyday if text not in held]
+    everyday = [Utterance(text) for text in (*english_words(), *english_sentences())]
+    held = ear.holding([said.text for said in everyday])
+    # A word that is a near miss too would be in two splits.
+    negative = [Utterance(text) for text in other] or [
+        said for said in everyday if said.text not in held and said not in near
+    ]
     return Script(
         texts={
             "positive": {split: [Utterance(phrase)] for split in SPLITS},
-            "negative": deal([(text,) for text in negative], request, "negative"),
-            "hard_negative": deal([(text,) for text in near], request, "hard_negative"),
+            "negative": deal([(said,) for said in negative], request, "negative"),
+            "hard_negative": deal([(said,) for said in near], request, "hard_negative"),
         },
         speakers=deal(speaker_groups(espeak), request, "speakers"),
         accents=accents(espeak),

@@ -91,7 +91,7 @@ def _clips(
     texts, speakers = _rounds(script.texts[label][split], draw), _rounds(script.speakers[split], draw)
     for index in range(n_clips):
         utterance, speaker, accent = next(texts), next(speakers), draw.choice(script.accents)
-        clip = _clip(espeak, utterance, f"{accent}+{speaker}", draw, whole=label == "positive")
+        clip = _clip(espeak, utterance, f"{accent}+{speaker}", draw, label)
         name = speaker.replace(" ", "-")
         yield (
             clip,
@@ -113,22 +113,22 @@ def _rounds(items: Sequence[T], draw: random.Random) -> Iterator[T]:
         yield from draw.sample(items, len(items))
 
 
-def _clip(espeak: Espeak, utterance: Utterance, voice: str, draw: random.Random, *, whole: bool) -> Samples:
+def _clip(espeak: Espeak, utterance: Utterance, voice: str, draw: random.Random, label: str) -> Samples:
     """One utterance at a random rate and pitch with random silence around it: (n,) at 16 kHz, at most 1.5 s.
 
-    Args:
-        whole: speed up what is too long for a clip; else a random 1.5 s window of it is taken.
+    The phrase and its near misses are said faster where they are too long; of what is longer still, and of other
+    sentences, a random window is taken.
 
     Raises:
-        InputError: too long even at espeak's highest rate.
+        InputError: the phrase is too long even at espeak's highest rate.
     """
     rate_wpm, pitch = draw.randint(*SPOKEN_WPM), draw.randint(*SPOKEN_PITCH)
     speech = speak_clip(espeak, utterance, voice, rate_wpm=rate_wpm, pitch=pitch)
-    while whole and len(speech) > LONGEST_SPEECH:
-        if rate_wpm == RATE_WPM[1]:
-            raise InputError(Fault(COMMAND_LINE, "--phrase", utterance.text, "takes over 1.5 s to say; shorten it"))
+    while label != "negative" and len(speech) > LONGEST_SPEECH and rate_wpm < RATE_WPM[1]:
         rate_wpm = min(math.ceil(rate_wpm * 1.05 * len(speech) / LONGEST_SPEECH), RATE_WPM[1])
         speech = speak_clip(espeak, utterance, voice, rate_wpm=rate_wpm, pitch=pitch)
+    if label == "positive" and len(speech) > LONGEST_SPEECH:
+        raise InputError(Fault(COMMAND_LINE, "--phrase", utterance.text, "takes over 1.5 s to say; shorten it"))
     if len(speech) > CLIP_SAMPLES:
         start = draw.randint(0, len(speech) - CLIP_SAMPLES)
         return speech[start : start + CLIP_SAMPLES]

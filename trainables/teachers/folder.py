@@ -27,6 +27,9 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         _refuse_other_files(folder)
         temporary.mkdir(parents=True)
         yield temporary
+        for path in temporary.iterdir():
+            # safetensors writes files that their owner alone can read; these get what the folder got.
+            path.chmod(temporary.stat().st_mode & 0o666)
         if folder.exists():
             folder.rename(replaced)
         temporary.rename(folder)

@@ -90,6 +90,7 @@ def fit_conformer(
     config: ConformerConfig | None = None,
     recipe: Recipe = FROM_SCRATCH,
     on_epoch: OnEpoch | None = None,
+    device: str = "cpu",
 ) -> Teacher:
     """A Conformer teacher trained from scratch on the clips, each epoch hearing one view of each.
 
@@ -101,7 +102,7 @@ def fit_conformer(
         encoder = ConformerEncoder(config or ConformerConfig())
         linear = nn.Linear(encoder.dim, 2)
     head = LinearHead(one_layer(encoder.n_layers - 1, encoder.n_layers), linear.weight.detach(), linear.bias.detach())
-    _train(encoder, head, encoder, train, val, recipe, on_epoch)
+    _train(encoder.to(device), head, encoder, train, val, recipe, on_epoch)
     return Teacher({encoder.name: encoder.requires_grad_(False)}, {encoder.name: head})
 
 
@@ -115,13 +116,8 @@ def _train(
     on_epoch: OnEpoch | None,
 ) -> None:
     """Train ``trained``, a part of the encoder, with the head; leave both at their best epoch, calibrated."""
-    head.to(encoder.device)
-    both = nn.ModuleList([encoder, head])
-    optimizer = torch.optim.AdamW(
-        [*trained.parameters(), *head.parameters()], lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
-    n_steps = recipe.epochs * math.ceil(len(train.labels) / recipe.batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=n_steps, pct_start=0.1)
+    both = nn.ModuleList([encoder, head.to(encoder.device).requires_grad_(True)])
+    optimizer, schedule = _optimizer([*trained.parameters(), *head.parameters()], len(train.labels), recipe)
     class_weights = _class_weights(train.labels).to(encoder.device)
     generator = torch.Generator().manual_seed(recipe.seed)
     best_loss, best = _validation_loss(encoder, head, val), copy.deepcopy(both.state_dict())
@@ -144,6 +140,15 @@ def _train(
     both.load_state_dict(best)
     head.cpu().requires_grad_(False)
     _calibrate(encoder, head, val)
+
+
+def _optimizer(
+    parameters: list[nn.Parameter], n_clips: int, recipe: Recipe
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    n_steps = recipe.epochs * math.ceil(n_clips / recipe.batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=n_steps, pct_start=0.1)
+    return optimizer, schedule
 
 
 def _train_epoch(

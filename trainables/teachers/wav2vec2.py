@@ -25,6 +25,8 @@ STATELESS = {
     "_name_or_path", "architectures", "classifier_proj_size", "dtype", "id2label", "label2id", "problem_type",
     "torch_dtype", "transformers_version", "use_weighted_layer_sum",
 }  # fmt: skip
+# Stands in for masked frames; some checkpoints lack it.
+PRETRAINING_WEIGHT = "masked_spec_embed"
 # softmax of this against zeros is 1 to float32's precision, which takes one layer alone.
 CHOSEN_LAYER = 30.0
 
@@ -107,10 +109,7 @@ def load_wav2vec2(model: str, with_head: bool = True) -> tuple[Wav2Vec2Encoder, 
             f"is no teacher that transformers loads ({reason}); name a hub id that this machine reaches, "
             "or a folder with config.json and model.safetensors"
         ) from error
-    # Absent from some checkpoints, and without effect outside pre-training.
-    missing = sorted(key for key in info["missing_keys"] if not key.endswith("masked_spec_embed"))
-    if missing:
-        raise NotATeacherError(f"lacks {len(missing)} weights, {missing[0]} among them; download or fit it again")
+    _check_missing(loaded, info["missing_keys"])
     if not judges:
         return Wav2Vec2Encoder(loaded, normalise), None
     encoder = Wav2Vec2Encoder(loaded.base_model, normalise)
@@ -123,6 +122,16 @@ def _check_config(config: PretrainedConfig) -> None:
         raise NotATeacherError(
             f"is a {config.model_type} model, which does not hear waveforms; name a Wav2Vec2, HuBERT or WavLM"
         )
+
+
+def _check_missing(loaded: PreTrainedModel, missing: set[str]) -> None:
+    """Refuse weights that transformers had to make up, but for one that only pre-training uses."""
+    needed = sorted(key for key in missing if not key.endswith(PRETRAINING_WEIGHT))
+    if needed:
+        raise NotATeacherError(f"lacks {len(needed)} weights, {needed[0]} among them; download or fit it again")
+    if missing:
+        # Drawn at random, it would be another fingerprint every time.
+        nn.init.zeros_(loaded.base_model.masked_spec_embed)
 
 
 def _judges_two_classes(config: PretrainedConfig) -> bool:

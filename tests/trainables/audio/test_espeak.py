@@ -119,11 +119,11 @@ def test_the_accent_left_out_says_what_english_says(espeak):
 
 
 def _pitch_hz(samples, rate):
-    """By the first peak of the autocorrelation that comes near its value at no lag."""
+    """By the cepstrum's peak between 60 and 300 Hz (Noll 1967): the spacing of the harmonics."""
     middle = samples[len(samples) // 3 : len(samples) // 3 + 4096]
-    lags = np.arange(rate // 400, rate // 60)
-    likeness = np.array([np.corrcoef(middle[:-lag], middle[lag:])[0, 1] for lag in lags])
-    return rate / lags[np.flatnonzero(likeness > 0.9 * likeness.max())[0]]
+    spectrum = np.log(np.abs(np.fft.rfft(middle * np.hanning(len(middle)))) + 1e-3)
+    cepstrum = np.fft.irfft(spectrum)
+    return rate / (rate // 300 + np.argmax(cepstrum[rate // 300 : rate // 60]))
 
 
 def _spectrum(samples):

@@ -65,6 +65,15 @@ def test_a_folder_appears_whole_and_replaces_an_earlier_teacher(tmp_path):
     assert (folder / "config.json").read_text() == "second"
 
 
+def test_a_saved_files_permissions_are_those_of_any_new_file(tmp_path):
+    (tmp_path / "any").write_text("")
+    with whole_folder(tmp_path / "teacher") as temporary:
+        (temporary / "model.safetensors").write_text("")
+        (temporary / "model.safetensors").chmod(0o600)
+    modes = [path.stat().st_mode for path in (tmp_path / "any", tmp_path / "teacher" / "model.safetensors")]
+    assert modes[0] == modes[1]
+
+
 def test_an_interrupted_save_leaves_the_earlier_teacher_and_nothing_else(tmp_path):
     (tmp_path / "teacher").mkdir()
     (tmp_path / "teacher" / "config.json").write_text("first")

@@ -56,6 +56,17 @@ def test_only_the_last_blocks_are_trained_and_the_given_teacher_is_left_alone(te
     assert all(torch.equal(before[key], value) for key, value in weights(teacher).items())
 
 
+def test_the_head_is_trained_along_and_not_only_rescaled(teacher, train, val):
+    states = [Pooled(teacher.encode(split.waveforms[:, 0]), split.labels) for split in (train, val)]
+    last = one_layer(3, 4)
+    probe = linear_head(last, probe_mix(last, "wav2vec2", *states)).weight
+    tuned = fine_tune(teacher, train, val, unfreeze=1, recipe=replace(RECIPE, learning_rate=1e-3))
+    assert tuned.fingerprint != teacher.fingerprint
+    trained = tuned.heads["wav2vec2"].weight
+    # Calibration alone would leave the direction as it was.
+    assert torch.cosine_similarity(trained.flatten(), probe.flatten(), dim=0) < 1 - 1e-4
+
+
 def test_the_same_seed_trains_the_same_teacher_and_leaves_the_callers_generator_alone(teacher, train, val):
     torch.manual_seed(7)
     state = torch.get_rng_state()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     AutoFeatureExtractor,
     AutoModelForAudioClassification,
@@ -108,6 +109,15 @@ def test_normalisation_follows_the_preprocessor_and_is_part_of_the_fingerprint(t
     assert not torch.allclose(with_it.encode(noise(1)), without.encode(noise(1)), atol=1e-3)
     assert with_it.fingerprint != without.fingerprint
     assert by_default.fingerprint == with_it.fingerprint
+
+
+@pytest.mark.parametrize("n_labels", [2, 12])
+def test_a_checkpoint_without_the_weight_of_pre_training_loads_the_same_each_time(tmp_path, n_labels):
+    classifier(tmp_path, CONFIGS["wav2vec2"], n_labels, use_weighted_layer_sum=True)
+    weights = load_file(tmp_path / "model.safetensors")
+    del weights["wav2vec2.masked_spec_embed"]
+    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    assert load(str(tmp_path)).fingerprint == load(str(tmp_path)).fingerprint
 
 
 def test_loading_prints_nothing(tmp_path, capfd):
