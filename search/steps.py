@@ -13,12 +13,12 @@ from trainables.corpus_build import Progress as Tell
 def shown_steps(title: str, console: Console | None = None) -> Iterator[Tell]:
     """Show one step on standard error; what it yields is told of (done, of)."""
     console = console or Console(stderr=True)
+    if not console.is_terminal:
+        console.print(title, markup=False)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(title, total=None)
         yield lambda done, of: progress.update(task, completed=done, total=of)
-    if not console.is_terminal:
-        console.print(title, markup=False)
 
 
 @contextmanager

@@ -17,8 +17,9 @@ def print_summary(results: SweepResults, again: str) -> None:
     console, sweep = Console(), results.sweep
     metric = sweep.objective.metric
     table = Table(title=f"sweep {sweep.name}: best {metric} on the validation clips", title_justify="left")
-    for column in ("student", "trials", "pruned", "failed", "best", "its F1", "trial", "no distillation", "guide"):
-        table.add_column(column, justify="left" if column == "student" else "right")
+    table.add_column("student", no_wrap=True)
+    for column in ("ended", "pruned", "failed", "best", "its F1", "trial", "undistilled", "guide"):
+        table.add_column(column, justify="right")
     for student in sweep.students:
         table.add_row(student, *_cells(results, student))
     console.print(table)

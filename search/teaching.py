@@ -47,7 +47,7 @@ def fit_teacher(
             progress(epoch, recipe.epochs)
 
         if teacher is None:
-            return fit_conformer(train, val, recipe=recipe, on_epoch=on_epoch)
+            return fit_conformer(train, val, recipe=recipe, on_epoch=on_epoch, device=_device())
         return fine_tune(teacher.to(_device()), train, val, unfreeze, recipe, on_epoch)
 
 

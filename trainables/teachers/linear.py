@@ -10,8 +10,8 @@ from sklearn.linear_model import LogisticRegression
 Floats = NDArray[np.float64]
 
 # Inverse strengths of the L2 penalty on standardised features.
-STRENGTHS = tuple(10.0**power for power in range(-4, 3))
-MAX_ITERATIONS = 300
+STRENGTHS = tuple(10.0**power for power in range(-4, 2))
+MAX_ITERATIONS = 2000
 # Largest factor, either way, by which calibration scales log-odds.
 MAX_SCALE = 20.0
 

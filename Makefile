@@ -1,0 +1,35 @@
+# Each target does all its own set-up: a virtual environment in .venv, made again when its inputs change.
+PYTHON ?= python3
+VENV := .venv
+CURRENT := $(VENV)/.current
+DISTUNE := DISTUNE_HOME=demo/home $(VENV)/bin/distune
+
+.PHONY: demo test test-fast lint clean
+
+$(CURRENT): pyproject.toml constraints.txt
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'distune needs Python 3.11 or newer: make PYTHON=...')"
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --upgrade pip
+	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+demo: $(CURRENT)
+	@test -d demo/data || $(DISTUNE) data synth --phrase "hey sirius" --out demo/data \
+		--positives 240 --hard-negatives 120 --negatives 360
+	@$(DISTUNE) sweep examples/hey-sirius.yaml
+	@$(DISTUNE) export hey-sirius --output demo/best.yaml
+	@echo "best configuration: demo/best.yaml"
+	@echo "MLflow UI: DISTUNE_HOME=demo/home $(VENV)/bin/distune ui hey-sirius"
+
+test: lint
+	$(VENV)/bin/pytest
+
+test-fast: $(CURRENT)
+	$(VENV)/bin/pytest -m "not slow"
+
+lint: $(CURRENT)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+clean:
+	rm -rf demo $(VENV)
