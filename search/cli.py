@@ -2,27 +2,33 @@
 
 import errno
 import logging
+import os
+import shlex
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.logging import RichHandler
 
 from search import cli_data, cli_teacher
+from search.cli_input import COMMAND_LINE, gathering, refuse, try_file, write_whole
 from search.mlflow_settings import settle_mlflow
-from spaces.errors import Fault, InputError
-from spaces.sweep import parse_overrides
+from spaces.errors import Fault, InputError, read_yaml
+from spaces.sweep import SweepConfig, parse_overrides
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False,
                   help="Search for the best way to distil a large speech model into a wake-word student.")  # fmt: skip
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_teacher.app, name="teacher")
 
-REFUSED, FAILED, INTERRUPTED = 2, 1, 130
-UNWRITABLE = {errno.ENOSPC: "the disk is full; free some room", errno.EACCES: "no permission to write there",
-              errno.EROFS: "that disk is read-only"}  # fmt: skip
+FAILED, REFUSED, INTERRUPTED = 1, 2, 130
+DISK_FAULTS = {
+    errno.ENOSPC: "the disk is full; free some room, or set DISTUNE_HOME to another disk",
+    errno.EDQUOT: "your quota of the disk is used up; free some room, or set DISTUNE_HOME to another disk",
+    errno.EACCES: "no permission to write there; choose another place, or set DISTUNE_HOME to a folder of your own",
+    errno.EROFS: "that disk is read-only; choose another place, or set DISTUNE_HOME to another disk",
+}
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="the sweep's name")]
 SetOption = Annotated[
@@ -33,48 +39,71 @@ SetOption = Annotated[
 @app.command(epilog="Example: distune sweep sweep.yaml --set budget.trials=40")
 def sweep(
     file: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="the sweep file")],
-    name: Annotated[str | None, typer.Option(help="record under another name than the file's")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="record under another name than the file's")] = None,
     changes: SetOption = None,
     allow_weak_teacher: Annotated[bool, typer.Option("--allow-weak-teacher", help="insist on a weak teacher")] = False,
 ) -> None:
     """Run a sweep; the same command resumes one that was interrupted and extends one that is done."""
-    from search.summary import print_summary
-    from search.sweep import Sweep
-
-    overrides = parse_overrides(changes or [])
-    if name:
+    faults: list[Fault] = []
+    with gathering(faults):
+        overrides = parse_overrides(changes or [])
+    if faults:
+        # Whether its keys are right may hang on --set.
+        with gathering(faults):
+            read_yaml(file)
+    refuse(faults)
+    if name is not None:
         overrides["name"] = name
     if allow_weak_teacher:
         overrides["teacher.allow_weak"] = True
-    results = Sweep.load(file, overrides).run()
-    print_summary(results, again=" ".join(["distune", *sys.argv[1:]]))
+    config = SweepConfig.load(file, overrides)
+    from search.summary import print_summary
+    from search.sweep import Sweep
+
+    results = Sweep(config).run()
+    print_summary(results, again=shlex.join(["distune", *sys.argv[1:]]))
     if results.n_missing:
         raise typer.Exit(INTERRUPTED)
+    if results.winner() is None:
+        raise typer.Exit(FAILED)
 
 
 @app.command(epilog="Example: distune export hey-sirius --student tiny_conv -o best.yaml")
 def export(
     name: Name,
-    student: Annotated[str | None, typer.Option(help="whose best; by default the best of all students")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="file to write; by default the screen")] = None,
+    student: Annotated[
+        str | None, typer.Option(metavar="STUDENT", help="whose best; by default the best of all students")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="file to write; by default the screen")
+    ] = None,
 ) -> None:
     """Write a sweep's best configuration as the YAML that the wake-word platform loads."""
     from search.export import export_yaml
     from search.home import open_home
     from search.results import SweepResults
 
-    results = SweepResults.read(open_home().sweep(name))
-    if student and student not in results.sweep.students:
-        remedy = f"is no student of this sweep; choose among {', '.join(results.sweep.students)}"
-        raise InputError(Fault("command line", "--student", student, remedy))
-    best = results.best(student) if student else results.winner()
-    if best is None:
-        raise InputError(Fault("command line", "NAME", name, "has no finished trial yet; run the sweep to its end"))
+    faults: list[Fault] = []
+    if output:
+        with gathering(faults):
+            try_file("--output", output)
+    best = None
+    with gathering(faults):
+        results = SweepResults.read(open_home().sweep(name))
+        best = results.best(student) if student else results.winner()
+        if student and student not in results.sweep.students:
+            remedy = f"is no student of this sweep; choose among {', '.join(results.sweep.students)}"
+            faults.append(Fault(COMMAND_LINE, "--student", student, remedy))
+        elif best is None:
+            remedy = f"no trial of {student or 'its students'} has finished yet; let the sweep run to its end"
+            faults.append(Fault(COMMAND_LINE, "NAME", name, remedy))
+    refuse(faults)
+    assert best is not None  # refused above
     text = export_yaml(results, best)
     if output is None:
         print(text, end="")
     else:
-        output.write_text(text, encoding="utf-8")
+        write_whole("--output", output, text)
         print(f"{best.student}, trial {best.number}: {output}")
 
 
@@ -93,10 +122,12 @@ def status(name: Name) -> None:
     from search.results import SweepResults
     from search.summary import print_summary
 
-    print_summary(SweepResults.read(open_home().sweep(name)), again="distune sweep with its file")
+    folder = open_home().sweep(name)
+    results = SweepResults.read(folder)
+    print_summary(results, again=shlex.join(["distune", "sweep", str(folder.sweep_file)]))
 
 
-@app.command("list")
+@app.command("list", epilog="Example: distune list")
 def list_sweeps() -> None:
     """Name the sweeps recorded in distune's home."""
     from search.home import open_home
@@ -108,8 +139,8 @@ def list_sweeps() -> None:
 
 @app.command(epilog="Example: distune ui hey-sirius")
 def ui(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="the sweep's name; none: all sweeps")] = None,
-    port: Annotated[int | None, typer.Option(help="on loopback; by default a free one")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="the sweep's name; none: all sweeps")] = None,
+    port: Annotated[int | None, typer.Option(metavar="PORT", help="on loopback; by default a free one")] = None,
     browser: Annotated[bool, typer.Option(help="open a browser where there is one")] = True,
 ) -> None:
     """Start the MLflow UI on the sweeps; Ctrl-C ends it."""
@@ -119,28 +150,51 @@ def ui(
 
     home = open_home()
     uri = SweepResults.read(home.sweep(name)).sweep.tracking.uri if name else None
-    open_ui(uri or home.tracking_uri, name, port, browser)
+    try:
+        open_ui(uri or home.tracking_uri, name, port, browser)
+    except RuntimeError as error:
+        print(f"failed: {error}", file=sys.stderr)
+        raise typer.Exit(FAILED) from None
+
+
+class _StandardError(logging.Handler):
+    """Messages on the standard error of the moment, which a live table replaces with its own, unwrapped."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kind = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        print(f"{kind}{self.format(record)}", file=sys.stderr)
+
+
+def _quieten_libraries() -> None:
+    """Leave out what only a library's developers can act on."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_StandardError()])
+    for package in ("search", "trainables", "spaces"):
+        logging.getLogger(package).setLevel(logging.INFO)
+    # It tells every retry of a hub that is out of reach; what comes of them is reported.
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+        os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    settle_mlflow()
 
 
 def main() -> None:
-    """The ``distune`` command: 0 success, 1 the work failed, 2 the input was refused."""
-    # MLflow, Ray and Optuna each log at INFO what only their developers can act on.
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[RichHandler(
-        console=Console(stderr=True), show_time=False, show_path=False, show_level=False)])  # fmt: skip
-    for package in ("search", "trainables", "spaces"):
-        logging.getLogger(package).setLevel(logging.INFO)
-    settle_mlflow()
+    """The ``distune`` command: 0 success, 1 the work failed, 2 the input was refused, 130 interrupted."""
+    _quieten_libraries()
     try:
         app()
     except InputError as error:
-        for fault in error.faults:
-            print(f"refused: {fault}", file=sys.stderr)
-        sys.exit(REFUSED)
+        _refuse(*error.faults)
     except OSError as error:
-        if error.errno not in UNWRITABLE:
+        if error.errno not in DISK_FAULTS:
             raise
-        print(f"refused: {Fault(str(error.filename or ''), '', None, UNWRITABLE[error.errno])}", file=sys.stderr)
-        sys.exit(REFUSED)
+        _refuse(Fault(str(error.filename or "writing"), "", None, DISK_FAULTS[error.errno]))
+
+
+def _refuse(*faults: Fault) -> None:
+    for fault in faults:
+        print(f"refused: {fault}", file=sys.stderr)
+    sys.exit(REFUSED)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from search.results import BestTrial, SweepResults
+from spaces.sweep import Views
 from spaces.trial import TrialConfig
 from trainables.audio import frontend
 
@@ -26,7 +27,10 @@ HEADER = """\
 #   over layers; distune's own, a mean over layers of states divided by their RMS, stands under distune.trial.
 # - temperature_scheduler exponential_decay runs as fixed.
 # - its learning-rate schedule steps by val_loss, so a tuned rate does not transfer exactly.
-# - class weights, SpecAugment and views are its own; teacher_model_path may need the path on its machine.
+# - class weights, SpecAugment, noise and rooms are its own, disturbed with the probabilities of distune's views.
+#   Its form's Validate button objects to a stretch and a pitch range that are one point; loading and training
+#   do not.
+# - teacher_model_path must name a checkpoint of its own there: an empty one gives a teacher with a random head.
 """
 
 
@@ -72,6 +76,8 @@ def platform_sections(results: SweepResults, best: BestTrial) -> dict[str, Any]:
             "learning_rate": config.training.learning_rate,
             # 0 is "never" to distune; the platform has no such value.
             "early_stopping_patience": config.training.early_stopping_patience or config.training.epochs,
+            # distune's figures are of the trained weights, not of their moving average.
+            "use_ema": False,
         },
         "model": {
             "architecture": config.model.architecture,
@@ -81,9 +87,12 @@ def platform_sections(results: SweepResults, best: BestTrial) -> dict[str, Any]:
             "tcn_num_channels": list(config.model.tcn_num_channels),
             "tcn_dropout": config.model.dropout,
         },
-        "augmentation": config.augmentation.model_dump(mode="json"),
+        "augmentation": _disturbances(results.sweep.data.views) | config.augmentation.model_dump(mode="json"),
         "optimizer": config.optimizer.model_dump(mode="json"),
-        "loss": config.loss.model_dump(mode="json"),
+        # Clips drawn by class besides class weights would balance the classes twice. Its focal loss weighs
+        # classes by focal_alpha where it has no class weights, alike at one half.
+        "loss": config.loss.model_dump(mode="json")
+        | {"focal_alpha": 0.5, "use_dynamic_alpha": False, "sampler_strategy": "none"},
         "qat": {"enabled": False},
         "distillation": _distillation(results, config),
     }
@@ -102,6 +111,32 @@ def provenance(results: SweepResults, best: BestTrial) -> dict[str, Any]:
         "corpus": results.facts["corpus"],
         "head": results.facts["head"],
         "packages": {name: metadata.version(name) for name in ("torch", "ray", "optuna", "transformers")},
+    }
+
+
+def _disturbances(views: Views) -> dict[str, Any]:
+    """distune's views as the platform's augmentation, as far as it has keys for them.
+
+    One of ``views.count`` views is the clean clip, so a clip is disturbed that much more seldom than a view.
+    """
+    disturbed = 1 - 1 / views.count
+    return {
+        "time_stretch_min": 1.0,
+        "time_stretch_max": 1.0,
+        "pitch_shift_min": 0,
+        "pitch_shift_max": 0,
+        "time_shift_prob": disturbed,
+        # Whole milliseconds: it draws them with randint.
+        "time_shift_min_ms": -round(views.shift_ms),
+        "time_shift_max_ms": round(views.shift_ms),
+        "background_noise_prob": disturbed * views.noise_probability,
+        "noise_snr_min": views.snr_db[0],
+        "noise_snr_max": views.snr_db[1],
+        "rir_prob": disturbed * views.rir_probability,
+        # A distune room replaces the clip; the direct sound is in its response.
+        "rir_dry_wet_min": 0.0,
+        "rir_dry_wet_max": 0.0,
+        "rir_dry_wet_strategy": "fixed",
     }
 
 

@@ -5,12 +5,14 @@ sweep is written here as it happens.
 """
 
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
@@ -55,23 +57,32 @@ class SweepRecord:
     ) -> None:
         self.sweep, self.spaces, self.n_layers = sweep, spaces, n_layers
         self.storage = JournalStorage(JournalFileBackend(str(journal)))
-        self.studies = {student: self._study(student, index) for index, student in enumerate(sweep.students)}
+        self.studies = {student: self._study(student) for student in sweep.students}
         self._refuse_another_sweep(journal, fingerprint)
         for student, study in self.studies.items():
-            if not study.trials:
-                for name, point in spaces[student].enqueued(n_layers).items():
+            # One by one, so that a driver that died between two is made good.
+            queued = {trial.user_attrs.get("known_point") for trial in study.get_trials(deepcopy=False)}
+            for name, point in spaces[student].enqueued(n_layers).items():
+                if name not in queued:
                     study.enqueue_trial(point, user_attrs={"known_point": name})
 
-    def _study(self, student: str, index: int) -> optuna.Study:
-        search = self.sweep.search
-        sampler = optuna.samplers.TPESampler(seed=search.seed + index, n_startup_trials=search.startup_trials)
+    def _study(self, student: str) -> optuna.Study:
         return optuna.create_study(
             storage=self.storage,
             study_name=f"{self.sweep.name}/{student}",
             direction="maximize" if self.sweep.objective.mode == "max" else "minimize",
-            sampler=sampler,
             load_if_exists=True,
         )
+
+    def _seed_sampler(self, student: str, number: int) -> None:
+        """Make the draw of a trial a function of the sweep's seed, its number and the record so far.
+
+        One sampler for all would begin its random numbers anew in every process: a sweep that is
+        extended would draw its first trials a second time.
+        """
+        search = self.sweep.search
+        seed = zlib.crc32(f"{search.seed}/{student}/{number}".encode())
+        self.studies[student].sampler = TPESampler(seed=seed, n_startup_trials=search.startup_trials)
 
     def _refuse_another_sweep(self, journal: Path, fingerprint: str) -> None:
         """A record mixes only trials that are comparable: same data, teacher, objective and space."""
@@ -112,28 +123,24 @@ class SweepRecord:
                 if "config" in trial.user_attrs:
                     config = TrialConfig.from_flat(trial.user_attrs["config"])
                 else:
+                    self._seed_sampler(student, trial.number)
                     config = self._draw(student, optuna.Trial(study, trial._trial_id))
-                reported = max(trial.intermediate_values, default=0)
-                yield Proposal(student, trial.number, config, trial.user_attrs.get("checkpoint"), reported)
+                checkpoint = trial.user_attrs.get("checkpoint")
+                if checkpoint and not Path(checkpoint).exists():
+                    checkpoint = None  # Ray's folder was thrown away
+                yield Proposal(student, trial.number, config, checkpoint, max(trial.intermediate_values, default=0))
 
     def propose(self, student: str) -> Proposal:
         """Ask the student's study for a new trial."""
-        trial = self.studies[student].ask()
+        study = self.studies[student]
+        self._seed_sampler(student, len(study.get_trials(deepcopy=False)))
+        trial = study.ask()
         return Proposal(student, trial.number, self._draw(student, trial), None, 0)
 
     def _draw(self, student: str, trial: optuna.Trial) -> TrialConfig:
         """The trial's configuration, drawn from the student's space and noted in the record."""
-        n_epochs = self.sweep.epochs_of(student)
-        config = TrialConfig.from_flat(
-            {
-                "optimizer.warmup_epochs": min(TrialConfig().optimizer.warmup_epochs, n_epochs - 1),
-                **self.spaces[student].suggest(trial, self.n_layers),
-                "model.architecture": student,
-                "training.epochs": n_epochs,
-                # Seeds differ, so that no configuration wins by one lucky seed shared by all.
-                "seed": 1000 * self.sweep.search.seed + trial.number,
-            }
-        )
+        drawn = self.spaces[student].suggest(trial, self.n_layers)
+        config = self.sweep.trial_config(student, drawn, trial.number)
         trial.set_user_attr("config", config.flat())
         return config
 

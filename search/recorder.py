@@ -1,8 +1,11 @@
 """What Ray Tune reports, written to the record, to MLflow and to the live table."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from ray import cloudpickle
+from ray.exceptions import RayTaskError
 from ray.tune import Callback, Checkpoint
 from ray.tune.experiment import Trial
 
@@ -58,9 +61,7 @@ class Recorder(Callback):
         self._end(key, TrialState.PRUNED if key in self.ladders.stopped_at else TrialState.FINISHED)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        # The last line of a traceback is the error itself.
-        lines = str(trial.get_error() or "the trial's process died").strip().splitlines()
-        self._end(_key(trial), TrialState.FAILED, reason=lines[-1])
+        self._end(_key(trial), TrialState.FAILED, reason=_reason(trial))
 
     def _end(self, key: tuple[str, int], state: TrialState, reason: str | None = None) -> None:
         if reason:
@@ -82,3 +83,17 @@ def _key(trial: Trial) -> tuple[str, int]:
 def _metrics(result: Mapping[str, Any]) -> dict[str, float]:
     """The numbers of our own, without what Tune adds to a result."""
     return {name: float(value) for name, value in result.items() if name.startswith(OWN_METRICS)}
+
+
+def _reason(trial: Trial) -> str:
+    """What ended a trial that failed, in one line."""
+    # Not trial.get_error(): it reads a copy that Tune makes after its callbacks ran.
+    if trial.pickled_error_file is None:
+        text = Path(trial.error_file).read_text(encoding="utf-8")
+        return text.strip().splitlines()[-1]
+    error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+    if isinstance(error, RayTaskError):
+        told = " ".join(str(error.cause).split())
+        return f"{type(error.cause).__name__}: {told}"
+    # Of a process that died, Ray's first line says so; the others are its addresses.
+    return str(error).strip().splitlines()[0]

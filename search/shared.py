@@ -6,7 +6,7 @@ Everything that a user can get wrong is found here, before Ray starts.
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ import pydantic
 import torch
 
 from search.home import Home
+from search.rehearsal import rehearsal_faults
 from spaces.errors import Fault, InputError, faults_of
+from spaces.layers import DEEPEST_LAYER
 from spaces.space import LAYERS, SHIPPED_SPACES, Space
 from spaces.sweep import SweepConfig
 from trainables.audio.check import load_clips
@@ -120,12 +122,15 @@ def _loaded(sweep: SweepConfig) -> tuple[dict[str, Space], Teacher | None, ViewM
         try:
             spaces[student] = Space.load(settings.space or _own_space(student)).holding(settings.fixed)
         except InputError as error:
-            faults += error.faults
+            # A space that is not found has no file of its own to blame.
+            unfound = {"file": sweep.name, "key": f"{key}.space"}
+            faults += [replace(fault, **unfound) if fault.key == "space" else fault for fault in error.faults]
         except pydantic.ValidationError as error:
             faults += faults_of(error, sweep.name, f"{key}.fixed")
-    if teacher is not None:
-        for student, space in spaces.items():
-            faults += _layer_faults(sweep.name, student, space, teacher)
+    n_layers = max(member.n_layers for member in teacher.members.values()) if teacher else DEEPEST_LAYER
+    for student, space in spaces.items():
+        faults += rehearsal_faults(sweep, student, space, n_layers)
+        faults += _layer_faults(sweep.name, student, space, teacher) if teacher else []
     return spaces, teacher, views, faults
 
 

@@ -1,12 +1,13 @@
 """How the work before the first trial is shown: a progress bar a step, or a line where there is no terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from trainables.corpus_build import Progress as Tell
+Tell = Callable[[int, int], None]
+"""Told of (done, of)."""
 
 
 @contextmanager

@@ -14,27 +14,40 @@ def print_summary(results: SweepResults, again: str) -> None:
     Args:
         again: the command that goes on with the sweep.
     """
-    console, sweep = Console(), results.sweep
+    console, sweep = Console(soft_wrap=True, highlight=False, markup=False), results.sweep
     metric = sweep.objective.metric
-    table = Table(title=f"sweep {sweep.name}: best {metric} on the validation clips", title_justify="left")
+    console.print(f"sweep {sweep.name}: best {metric} on the validation clips")
+    table = Table()
     table.add_column("student", no_wrap=True)
-    for column in ("ended", "pruned", "failed", "best", "its F1", "trial", "undistilled", "guide"):
+    for column in ("ended", "pruned", "best", "its\nF1", "trial", "not\ndistilled", "guide"):
         table.add_column(column, justify="right")
     for student in sweep.students:
         table.add_row(student, *_cells(results, student))
     console.print(table)
     teacher = results.facts["teacher_metrics"]["val"]
     name = metric.removeprefix("val_")
-    console.print(f"teacher: validation {name} {teacher[name]:.3f}, F1 {teacher['f1']:.3f}", highlight=False)
+    console.print(f"teacher: validation {name} {teacher[name]:.3f}, F1 {teacher['f1']:.3f}")
+    for reason in _reasons(results):
+        console.print(f"failed: {reason}")
     if results.n_missing:
-        told = f"{results.n_missing} trials are yet to end; go on with: {again}"
-        console.print(told, highlight=False, soft_wrap=True)
-    if results.winner():
-        home = open_home()
-        lines = [f"distune export {sweep.name} --student {student} -o best.yaml" for student in sweep.students]
-        console.print("export a best configuration:", *lines, sep="\n  ", highlight=False, soft_wrap=True)
-        console.print(f"see the trials: distune ui {sweep.name}", highlight=False, soft_wrap=True)
-        console.print(f"records: {home.sweep(sweep.name).path}", highlight=False, soft_wrap=True)
+        console.print(f"trials yet to end: {results.n_missing}; go on with: {again}")
+    ready = [student for student in sweep.students if results.best(student)]
+    if ready:
+        lines = [f"distune export {sweep.name} --student {student} -o {student}.yaml" for student in ready]
+        console.print("export a best configuration:", *lines, sep="\n  ")
+        console.print(f"see the trials: distune ui {sweep.name}")
+    console.print(f"records: {open_home().sweep(sweep.name).path}")
+
+
+def _reasons(results: SweepResults) -> list[str]:
+    """Why trials failed, each reason once, with those that it ended."""
+    failed: dict[str, list[str]] = {}
+    for student, trials in results.trials.items():
+        for trial in trials:
+            if TrialState.of_optuna(trial.state) is TrialState.FAILED:
+                reason = str(trial.user_attrs.get("reason", "no reason was recorded"))
+                failed.setdefault(reason, []).append(f"{student} {trial.number}")
+    return [f"{', '.join(which)}: {reason}" for reason, which in failed.items()]
 
 
 def _cells(results: SweepResults, student: str) -> list[str]:
@@ -45,7 +58,6 @@ def _cells(results: SweepResults, student: str) -> list[str]:
     return [
         f"{sum(state.is_over for state in states)}/{results.sweep.trials_of(student)}",
         str(states.count(TrialState.PRUNED)),
-        str(states.count(TrialState.FAILED)),
         _number(best.objective if best else None),
         _number(best.metrics["val_f1"] if best else None),
         str(best.number) if best else "-",

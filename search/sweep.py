@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import optuna
 import ray
+from optuna.trial import FrozenTrial
 from ray import tune
 
 from search.board import SweepBoard
@@ -162,10 +163,19 @@ def _tell_students(tracker: Tracker, record: SweepRecord, shared: Shared) -> Non
         tracker.start_student(student, tags={"distune.corpus": shared.fingerprint})
         tracker.end_student(student, teacher, TrialState.RUNNING)
         for trial in record.trials(student):
-            state = TrialState.of_optuna(trial.state)
-            if state.is_over and RunKey(student, trial.number) not in told:
-                tracker.start_trial(student, trial.number, trial.user_attrs.get("config", {}))
-                tracker.end_trial(student, trial.number, state, reason=trial.user_attrs.get("reason"))
+            if RunKey(student, trial.number) not in told:
+                _tell_trial(tracker, record, student, trial)
+
+
+def _tell_trial(tracker: Tracker, record: SweepRecord, student: str, trial: FrozenTrial) -> None:
+    """Replay what the record knows of a trial; what MLflow has of it already stands."""
+    state, attrs = TrialState.of_optuna(trial.state), trial.user_attrs
+    tracker.start_trial(student, trial.number, attrs.get("config", {}), {"distune.sweep": record.sweep.name})
+    for epoch, value in sorted(trial.intermediate_values.items()):
+        tracker.log_epoch(student, trial.number, epoch, {record.sweep.objective.metric: value})
+    if state.is_over:
+        best = {f"best_{name}": value for name, value in attrs.get("best", {}).items()}
+        tracker.end_trial(student, trial.number, state, metrics=best, reason=attrs.get("reason"))
 
 
 def _summarise(tracker: Tracker, record: SweepRecord, results: SweepResults) -> None:

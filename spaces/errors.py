@@ -48,6 +48,8 @@ def _fault(detail: dict[str, Any], file: str, prefix: str) -> Fault:
     message = str(detail["msg"]).removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
         message = "unknown key; check its spelling or remove it"
+    elif detail["type"] == "missing":
+        message = "is missing; add it"
     # A rule over a whole section would print the whole section as its value.
     value = None if isinstance(detail["input"], dict | list) else detail["input"]
     return Fault(file, key, value, message)

@@ -14,7 +14,9 @@ apply, the keys held fixed, and the known points that run first::
       guide: {distillation.alpha: 0.7, distillation.temperature: 4.0}
 """
 
-from dataclasses import asdict
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, Self
@@ -28,6 +30,11 @@ from spaces.trial import Section, TrialConfig, value_faults
 
 ENABLED, ALPHA = "distillation.enabled", "distillation.alpha"
 ALIGNED, LAYERS = "distillation.feature_alignment_enabled", "distillation.alignment_layers"
+OF_THE_SWEEP = {
+    "model.architecture": "it is the student's name under students",
+    "training.epochs": "set budget.epochs or the student's epochs",
+    "seed": "set search.seed",
+}
 SHIPPED_SPACES = sorted(
     entry.name.removesuffix(".yaml") for entry in resources.files("spaces").iterdir() if entry.name.endswith(".yaml")
 )
@@ -48,6 +55,10 @@ class Varying(Section):
 
     when: dict[str, Condition] = Field(default_factory=dict, description="keys and the value each must have")
 
+    def holds(self, value: Any) -> bool:
+        """Whether the parameter can take a value."""
+        raise NotImplementedError
+
     def applies(self, values: dict[str, Any]) -> bool:
         """Whether all conditions hold among the values drawn so far."""
         return all(
@@ -67,11 +78,16 @@ class Range(Varying):
 
     @model_validator(mode="after")
     def _bounds_make_sense(self) -> Self:
-        if not self.low <= self.default <= self.high:
-            raise ValueError(f"default {self.default} is not within {self.low} to {self.high}")
+        if self.low > self.high:
+            raise ValueError(f"low {self.low:g} is above high {self.high:g}; swap them")
+        if not self.holds(self.default):
+            raise ValueError(f"default {self.default:g} is not within {self.low:g} to {self.high:g}; move one of them")
         if self.log and (self.low <= 0 or self.step):
-            raise ValueError("a log range starts above 0 and has no step")
+            raise ValueError("a log range starts above 0 and has no step; raise low, drop step, or drop log")
         return self
+
+    def holds(self, value: Any) -> bool:
+        return isinstance(value, int | float) and self.low <= value <= self.high
 
     @property
     def extremes(self) -> tuple[Any, ...]:
@@ -94,6 +110,15 @@ class Choice(Varying):
     choices: tuple[Plain, ...] = Field(min_length=1)
     default: Plain
 
+    @model_validator(mode="after")
+    def _default_is_a_choice(self) -> Self:
+        if not self.holds(self.default):
+            raise ValueError(f"default {self.default!r} is none of {list(self.choices)}; choose one of them")
+        return self
+
+    def holds(self, value: Any) -> bool:
+        return value in self.choices
+
     @property
     def extremes(self) -> tuple[Any, ...]:
         return self.choices
@@ -111,6 +136,23 @@ class LayerSubset(Varying):
     max_count: int = Field(4, ge=1)
     max_stride: int = Field(3, ge=1)
     default: tuple[int, ...]
+
+    @model_validator(mode="after")
+    def _default_can_be_drawn(self) -> Self:
+        if not self.holds(self.default):
+            raise ValueError(f"default {list(self.default)} is not {self.extent}; change it or raise a maximum")
+        return self
+
+    @property
+    def extent(self) -> str:
+        return f"1 to {self.max_count} ascending layers, all 1 to {self.max_stride} apart"
+
+    def holds(self, value: Any) -> bool:
+        try:
+            ordinals = LayerOrdinals.of(tuple(value))
+        except (TypeError, ValueError):
+            return False
+        return ordinals.count <= self.max_count and ordinals.stride <= self.max_stride
 
     @property
     def extremes(self) -> tuple[Any, ...]:
@@ -147,21 +189,41 @@ class Space(Section):
     known_points: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _keys_are_trial_keys(self) -> Self:
-        known = set(TrialConfig().flat())
-        points = {f"known_points.{name}.{key}" for name, point in self.known_points.items() for key in point}
-        named = {*self.parameters, *self.fixed} | {name.split(".", 2)[2] for name in points}
-        named |= {key for parameter in self.parameters.values() for key in parameter.when}
-        if unknown := sorted(named - known):
-            raise ValueError(f"{', '.join(unknown)}: no such key of a trial; see spaces/trial.py for those there are")
-        tried = [(key, value) for key, parameter in self.parameters.items() for value in parameter.extremes]
-        tried += list(self.fixed.items())
-        wrong = [f"{key} = {value!r}: {told}" for key, value in tried for told in value_faults(key, value)]
-        if wrong:
+    def _trials_can_be_drawn(self) -> Self:
+        if wrong := [*self._wrong_keys(), *self._wrong_conditions(), *self._wrong_values()]:
             raise ValueError("; ".join(wrong))
-        if twice := sorted(set(self.parameters) & set(self.fixed)):
-            raise ValueError(f"{', '.join(twice)}: both searched and fixed; keep one")
         return self
+
+    def _wrong_keys(self) -> Iterator[str]:
+        known = set(TrialConfig().flat())
+        named = {*self.parameters, *self.fixed, *(key for point in self.known_points.values() for key in point)}
+        named |= {key for parameter in self.parameters.values() for key in parameter.when}
+        for key in sorted(named):
+            if key not in known:
+                yield f"{key}: no such key of a trial; see spaces/trial.py for those there are"
+            elif key in OF_THE_SWEEP:
+                yield f"{key}: the sweep decides it; {OF_THE_SWEEP[key]}"
+        for key in sorted(set(self.parameters) & set(self.fixed)):
+            yield f"{key}: both searched and fixed; keep one"
+
+    def _wrong_conditions(self) -> Iterator[str]:
+        decided = set(self.fixed)
+        for key, parameter in self.parameters.items():
+            for other in sorted(set(parameter.when) - decided):
+                yield f"{key}: its condition {other} is not decided before it; fix {other} or search it further up"
+            decided.add(key)
+
+    def _wrong_values(self) -> Iterator[str]:
+        tried = [(key, value) for key, parameter in self.parameters.items() for value in parameter.extremes]
+        for key, value in [*tried, *self.fixed.items()]:
+            yield from (f"{key} = {value!r}: {told}" for told in value_faults(key, value))
+        for name, point in self.known_points.items():
+            for key, value in point.items():
+                told = f"known_points.{name}.{key} = {value!r}"
+                if key in self.parameters and not self.parameters[key].holds(value):
+                    yield f"{told}: the search cannot draw it; move it or widen the search"
+                elif key not in self.parameters and key not in self.fixed:
+                    yield f"{told}: is neither searched nor fixed; add it to one of them or drop it"
 
     @classmethod
     def load(cls, name: str | Path) -> Self:
@@ -178,7 +240,7 @@ class Space(Section):
         try:
             return cls.model_validate(read_yaml(path))
         except pydantic.ValidationError as error:
-            raise InputError(faults_of(error, path)) from None
+            raise InputError([_as_written(fault) for fault in faults_of(error, path)]) from None
 
     def holding(self, fixed: dict[str, Any]) -> Self:
         """The same space with keys held at a value, no longer searched."""
@@ -226,6 +288,11 @@ class Space(Section):
             else:
                 queued |= parameter.point(key, values[key])
         return queued
+
+
+def _as_written(fault: Fault) -> Fault:
+    """A fault without the kind of parameter in its key, which stands in no file."""
+    return replace(fault, key=re.sub(r"^(parameters\..+)\.(range|choice|layers)(?=\.|$)", r"\1", fault.key))
 
 
 def _canonical(values: dict[str, Any]) -> dict[str, Any]:

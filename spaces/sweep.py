@@ -1,13 +1,16 @@
 """A sweep file: data, teacher, students, budget, objective, early stopping, resources, tracking."""
 
+import re
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import pydantic
+import yaml
 from pydantic import Field, field_validator, model_validator
 
 from spaces.errors import Fault, InputError, faults_of, read_yaml
-from spaces.trial import Section, nested
+from spaces.space import SHIPPED_SPACES
+from spaces.trial import Section, TrialConfig, nested
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 HIGHER_IS_BETTER = {"val_pauc": True, "val_auc": True, "val_f1": True, "val_eer": False,
@@ -125,7 +128,7 @@ class Tracking(Section):
 class SweepConfig(Section):
     """One sweep, whole."""
 
-    name: str = Field(pattern=NAME_PATTERN, description="of the sweep, its studies and its MLflow experiment")
+    name: str = Field(description="of the sweep, its studies and its MLflow experiment")
     data: Data
     teacher: Teacher = Field(default_factory=Teacher)
     students: dict[str, Student] = Field(min_length=1)
@@ -136,10 +139,17 @@ class SweepConfig(Section):
     resources: Resources = Field(default_factory=Resources)
     tracking: Tracking = Field(default_factory=Tracking)
 
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder_and_a_study(cls, name: str) -> str:
+        if not re.fullmatch(NAME_PATTERN, name):
+            raise ValueError("is no name of a sweep; use up to 64 letters, digits, dots, dashes and underscores")
+        return name
+
     @field_validator("students", mode="before")
     @classmethod
     def _a_list_of_students_will_do(cls, students: Any) -> Any:
-        return {name: {} for name in students} if isinstance(students, list) else students
+        return _by_name(students)
 
     @classmethod
     def load(cls, path: Path, overrides: dict[str, Any] | None = None) -> Self:
@@ -152,10 +162,11 @@ class SweepConfig(Section):
             InputError: every fault of the file at once.
         """
         path = Path(path)
-        tree = _overlaid(read_yaml(path), nested(overrides or {}))
-        tree.setdefault("name", path.stem)
+        tree = {"name": path.stem, **read_yaml(path)}
+        # As a list, students would be replaced by an override of one of them.
+        tree |= {"students": _by_name(tree["students"])} if "students" in tree else {}
         try:
-            return cls.model_validate(tree).rooted(path.resolve().parent)
+            return cls.model_validate(_overlaid(tree, nested(overrides or {}))).rooted(path.resolve().parent)
         except pydantic.ValidationError as error:
             raise InputError(faults_of(error, path)) from None
 
@@ -177,9 +188,10 @@ class SweepConfig(Section):
         def absolute(path: Path) -> Path:
             return (folder / path.expanduser()).resolve()
 
-        def local(model: str | None) -> str | None:
+        def local(name: str | None) -> str | None:
             # A hub id looks like a relative path; it is one only where that path exists.
-            return str(absolute(Path(model))) if model and absolute(Path(model)).exists() else model
+            is_path = name and name not in SHIPPED_SPACES and absolute(Path(name)).exists()
+            return str(absolute(Path(name))) if name and is_path else name
 
         views = self.data.views.model_copy(
             update={key: tuple(map(absolute, getattr(self.data.views, key))) for key in ("noise", "rir")}
@@ -200,19 +212,57 @@ class SweepConfig(Section):
     def epochs_of(self, student: str) -> int:
         return self.students[student].epochs or self.budget.epochs
 
+    def trial_config(self, student: str, drawn: dict[str, Any], number: int) -> TrialConfig:
+        """Trial ``number`` of a student: what its space drew, and what the sweep decides.
+
+        Raises:
+            pydantic.ValidationError: the two do not go together.
+        """
+        n_epochs = self.epochs_of(student)
+        return TrialConfig.from_flat(
+            {
+                "optimizer.warmup_epochs": min(TrialConfig().optimizer.warmup_epochs, n_epochs - 1),
+                **drawn,
+                "model.architecture": student,
+                "training.epochs": n_epochs,
+                # Seeds differ, so that no configuration wins by one lucky seed shared by all.
+                "seed": 1000 * self.search.seed + number,
+            }
+        )
+
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:
     """``["budget.trials=40"]`` as ``{"budget.trials": 40}``, values read as YAML.
 
     Raises:
-        InputError: a pair without ``=``.
+        InputError: every pair without ``=``, whose value is not YAML, or whose key is part of another's.
     """
-    import yaml
+    overrides: dict[str, Any] = {}
+    faults = []
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not (key and equals):
+            faults.append(Fault("command line", "--set", pair, "write it as key=value"))
+            continue
+        clash = [other for other in overrides if f"{other}.".startswith(f"{key}.") or key.startswith(f"{other}.")]
+        if clash and clash != [key]:
+            faults.append(Fault("command line", "--set", pair, f"contradicts {clash[0]}; keep one"))
+        try:
+            overrides[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            faults.append(Fault("command line", "--set", pair, "its value is not YAML; quote it"))
+    if faults:
+        raise InputError(faults)
+    return overrides
 
-    wrong = [pair for pair in pairs if "=" not in pair]
-    if wrong:
-        raise InputError([Fault("command line", "--set", pair, "write it as key=value") for pair in wrong])
-    return {key: yaml.safe_load(value) for key, _, value in (pair.partition("=") for pair in pairs)}
+
+def _by_name(students: Any) -> Any:
+    """A list of student names, or names without settings, as the mapping they stand for; anything else as it is."""
+    if isinstance(students, list) and all(isinstance(name, str) for name in students):
+        return {name: {} for name in students}
+    if isinstance(students, dict):
+        return {name: {} if settings is None else settings for name, settings in students.items()}
+    return students
 
 
 def _rooted_uri(uri: str | None, folder: Path) -> str | None:

@@ -6,7 +6,9 @@ translates nothing. ``seed`` is distune's own.
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from spaces.errors import faults_of
 
 HEAVY_ALIGNMENT_WEIGHT = 0.5
 SOFT_TEMPERATURE = 6.0
@@ -26,12 +28,26 @@ class Distillation(Section):
     temperature_scheduler: Literal["fixed", "linear_decay", "exponential_decay"] = Field(
         "fixed", description="how temperature falls to 1 over the epochs"
     )
-    alpha: float = Field(0.3, ge=0, lt=1, description="weight of the teacher's logits; labels get 1 - alpha")
+    alpha: float = Field(0.3, ge=0, le=1, description="weight of the teacher's logits, under 1; labels get 1 - alpha")
     feature_alignment_enabled: bool = Field(False, description="match the teacher's hidden states too")
     feature_alignment_weight: float = Field(
         0.1, gt=0, description="weight of the alignment loss, a mean over (teacher, layer) pairs"
     )
     alignment_layers: tuple[int, ...] = Field((2, 4, 6), description="teacher layers to align; 0 enters block 1")
+
+    @field_validator("alpha")
+    @classmethod
+    def _labels_have_a_say(cls, alpha: float) -> float:
+        if alpha == 1:
+            raise ValueError("leaves nothing to the labels; choose less than 1, such as 0.9")
+        return alpha
+
+    @field_validator("alignment_layers")
+    @classmethod
+    def _layers_are_a_set_of_indices(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
+        if any(layer < 0 for layer in layers) or len(set(layers)) < len(layers):
+            raise ValueError(f"{list(layers)} repeats a layer or counts from the end; name each once, from 0 up")
+        return layers
 
     @model_validator(mode="after")
     def _something_is_learnt_from_the_teacher(self) -> "Distillation":
@@ -40,16 +56,11 @@ class Distillation(Section):
                 "distillation.alpha=0 with feature_alignment_enabled=false teaches nothing; "
                 "raise alpha, enable alignment, or set distillation.enabled=false"
             )
-        if self.enabled and self.feature_alignment_enabled:
-            if not self.alignment_layers:
-                raise ValueError(
-                    "distillation.alignment_layers is empty while alignment is on; "
-                    "name at least one layer or set feature_alignment_enabled=false"
-                )
-            if min(self.alignment_layers) < 0 or len(set(self.alignment_layers)) < len(self.alignment_layers):
-                raise ValueError(
-                    f"distillation.alignment_layers={list(self.alignment_layers)} must be distinct and not negative"
-                )
+        if self.enabled and self.feature_alignment_enabled and not self.alignment_layers:
+            raise ValueError(
+                "distillation.alignment_layers=[] with feature_alignment_enabled=true aligns nothing; "
+                "name at least one layer or set feature_alignment_enabled=false"
+            )
         return self
 
     @property
@@ -81,6 +92,13 @@ class Training(Section):
     use_precomputed_features_for_training: Literal[False] = Field(
         False, description="must stay false: the teacher needs audio"
     )
+
+    @field_validator("use_precomputed_features_for_training", mode="before")
+    @classmethod
+    def _the_teacher_hears_audio(cls, precomputed: Any) -> Any:
+        if precomputed is not False:
+            raise ValueError("the teacher needs audio, which precomputed features no longer hold; set it to false")
+        return precomputed
 
 
 class Optimizer(Section):
@@ -166,9 +184,8 @@ def value_faults(key: str, value: Any) -> list[str]:
     try:
         TrialConfig.from_flat({key: value})
     except ValidationError as error:
-        depth = key.count(".") + 1
-        # Shallower errors are rules between keys, which depend on the others.
-        return [str(detail["msg"]) for detail in error.errors() if len(detail["loc"]) >= depth]
+        # Errors above the key are rules between keys, which depend on the others.
+        return [fault.remedy for fault in faults_of(error, "") if fault.key.startswith(key)]
     return []
 
 

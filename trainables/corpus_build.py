@@ -74,6 +74,7 @@ def build_corpus(recipe: Recipe, corpora: Path, progress: Progress = lambda done
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
             partial = folder.with_suffix(".partial")
+            _refuse_a_full_disk(recipe, partial)
             partial.mkdir(exist_ok=True)
             for split in SPLITS:
                 _allocate(recipe, split, partial / split)
@@ -92,6 +93,21 @@ def _shapes(recipe: Recipe, split: Split) -> dict[str, tuple[tuple[int, ...], ty
     return {"mel": ((n, k, N_MELS, N_FRAMES), np.float16), **hidden}
 
 
+def _refuse_a_full_disk(recipe: Recipe, partial: Path) -> None:
+    """Before anything is allocated, so that a refused build leaves the disk as it was."""
+    n_bytes = sum(
+        math.prod(shape) * np.dtype(dtype).itemsize
+        for split in SPLITS
+        for name, (shape, dtype) in _shapes(recipe, split).items()
+        if not (partial / split / f"{name}.npy").exists()
+    )
+    free = shutil.disk_usage(partial.parent).free
+    if n_bytes > free:
+        remedy = f"the corpus needs {n_bytes / 1e9:.3g} GB more and {free / 1e9:.3g} GB are free; free some, " \
+                 "set DISTUNE_HOME to another disk, or lower data.views.count"  # fmt: skip
+        raise InputError(Fault(str(partial.parent), "", None, remedy))
+
+
 def _allocate(recipe: Recipe, split: Split, folder: Path) -> None:
     """Claim the room at once: a memory map that meets a full disk kills the process."""
     folder.mkdir(exist_ok=True)
@@ -99,12 +115,6 @@ def _allocate(recipe: Recipe, split: Split, folder: Path) -> None:
         path = folder / f"{name}.npy"
         if path.exists():
             continue
-        n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
-        free = shutil.disk_usage(folder).free
-        if n_bytes > free:
-            remedy = f"the corpus needs {n_bytes / 1e9:.1f} GB more and {free / 1e9:.1f} GB are free; free some, " \
-                     "set DISTUNE_HOME to another disk, or lower data.views.count"  # fmt: skip
-            raise InputError(Fault(str(folder), "", None, remedy))
         temporary = path.with_suffix(".tmp")
         open_memmap(temporary, mode="w+", dtype=dtype, shape=shape).flush()
         with open(temporary, "r+b") as file:

@@ -1,16 +1,22 @@
-"""A home folder with an MLflow database in it, migrated once for all tests, and what that database holds."""
+"""What the tests of search share: a home with a migrated MLflow database, and the record of a small sweep."""
 
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from search.home import Home, open_home
+from search.home import Home, SweepFolder, open_home
+from search.record import Proposal, SweepRecord
+from search.states import TrialState
 from search.tracking_store import open_client
+from spaces.space import Space
+from spaces.sweep import SweepConfig
 
 
 @pytest.fixture(scope="session")
@@ -66,3 +72,74 @@ def wait_for() -> Callable[[Callable[[], bool]], None]:
             time.sleep(0.05)
 
     return wait
+
+
+SPACE = Space.model_validate(
+    {
+        "parameters": {
+            "distillation.alpha": {"low": 0.0, "high": 0.9, "step": 0.1, "default": 0.0},
+            "distillation.temperature": {
+                "low": 1.0, "high": 10.0, "log": True, "default": 2.0, "when": {"distillation.alpha": "positive"}
+            },
+            "training.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True, "default": 1e-3},
+        },
+        "fixed": {"training.batch_size": 16},
+        "known_points": {"no_distillation": {"distillation.alpha": 0.0}, "guide": {"distillation.alpha": 0.7}},
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RecordedSweep:
+    """A sweep's folder, and its record opened as each process that runs the sweep opens it."""
+
+    folder: SweepFolder
+    students: tuple[str, ...] = ("tiny_conv", "mobilenetv3")
+
+    def open(
+        self, changes: dict[str, Any] | None = None, space: Space = SPACE, data: str = "clips/head"
+    ) -> SweepRecord:
+        """The record of three trials a student of nine epochs, ``changes`` laid over."""
+        students = {student: {} for student in self.students}
+        tree = {"name": "first", "data": {"path": "clips"}, "students": students, "budget": {"trials": 3, "epochs": 9}}
+        sweep = SweepConfig.model_validate(tree).overlaid(changes or {})
+        spaces = dict.fromkeys(self.students, space)
+        return SweepRecord(sweep, self.folder.create().journal, spaces, n_layers=7, fingerprint=data)
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> RecordedSweep:
+    return RecordedSweep(SweepFolder(tmp_path / "first"))
+
+
+@pytest.fixture
+def twin(tmp_path: Path) -> RecordedSweep:
+    """Another sweep of the same name and seed, elsewhere."""
+    return RecordedSweep(SweepFolder(tmp_path / "twin"))
+
+
+@pytest.fixture
+def end_trial() -> Callable[..., Proposal]:
+    """Run one trial as the recorder would see it: an objective an epoch, then an end."""
+
+    def run(
+        record: SweepRecord,
+        student: str,
+        objectives: list[float],
+        state: TrialState = TrialState.FINISHED,
+        notes: dict[str, Any] | None = None,
+    ) -> Proposal:
+        proposal = record.propose(student)
+        better = max if record.sweep.objective.mode == "max" else min
+        for epoch, value in enumerate(objectives, start=1):
+            record.report(student, proposal.number, epoch, value)
+        if objectives:
+            best = better(objectives)
+            metrics = {record.sweep.objective.metric: best, "val_f1": 0.5, "epoch": objectives.index(best) + 1}
+            record.note(student, proposal.number, "best", metrics)
+        for key, value in (notes or {}).items():
+            record.note(student, proposal.number, key, value)
+        record.end(student, proposal.number, state)
+        return proposal
+
+    return run

@@ -1,0 +1,109 @@
+"""What the commands share: gathering the faults of their input, naming options in them, trying their output."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pydantic
+
+from spaces.errors import Fault, InputError, faults_of
+
+COMMAND_LINE = "command line"
+
+
+@contextmanager
+def gathering(faults: list[Fault]) -> Iterator[None]:
+    """What is refused in the block is added to ``faults``, and the work goes on after the block."""
+    try:
+        yield
+    except InputError as error:
+        faults += error.faults
+    except pydantic.ValidationError as error:
+        faults += faults_of(error, COMMAND_LINE)
+
+
+def refuse(faults: list[Fault]) -> None:
+    """Raise ``faults``, if there are any.
+
+    Raises:
+        InputError: all of them.
+    """
+    if faults:
+        raise InputError(faults)
+
+
+@contextmanager
+def naming_options(options: Mapping[str, str]) -> Iterator[None]:
+    """Faults of keys, such as ``data.keyword``, are told under the options that set them.
+
+    Args:
+        options: key to option.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError([replace(fault, key=options.get(fault.key, fault.key)) for fault in error.faults]) from None
+
+
+def try_file(option: str, path: Path) -> None:
+    """Make sure that ``path`` can be written, without touching a file that is there.
+
+    Raises:
+        InputError: it is a folder, its folder is missing, or nothing can be written there.
+    """
+    if path.is_dir():
+        raise InputError(Fault(COMMAND_LINE, option, str(path), "is a folder; name a file"))
+    if path.is_file() or not path.exists():
+        _try_folder(option, path, path.resolve().parent)
+
+
+def try_new_folder(option: str, path: Path) -> None:
+    """Make sure that ``path`` can become a folder, leaving none behind.
+
+    Raises:
+        InputError: it is a file, a folder that is not empty, or nothing can be written there.
+    """
+    found = path.absolute()
+    while not found.exists():
+        found = found.parent
+    if found == path.absolute() and found.is_dir() and any(found.iterdir()):
+        remedy = "is not empty; choose a folder that does not exist yet"
+        raise InputError(Fault(COMMAND_LINE, option, str(path), remedy))
+    _try_folder(option, path, found)
+
+
+def write_whole(option: str, path: Path, text: str) -> None:
+    """Write a file in one step; a failure leaves what was there.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    whole = not path.exists() or path.is_file()
+    # What is neither file nor folder, such as /dev/stdout, can only be written to.
+    path = path.resolve() if whole else path
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp") if whole else path
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        if whole:
+            temporary.replace(path)
+    except OSError as error:
+        if whole:
+            temporary.unlink(missing_ok=True)
+        raise InputError(_unwritable(option, path, error)) from None
+
+
+def _try_folder(option: str, path: Path, folder: Path) -> None:
+    # By writing: permissions say nothing of a full disk or a read-only mount.
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"\0")
+    except OSError as error:
+        raise InputError(_unwritable(option, path, error)) from None
+
+
+def _unwritable(option: str, path: Path, error: OSError) -> Fault:
+    remedy = f"cannot be written ({error.strerror}); make room or choose another place"
+    return Fault(COMMAND_LINE, option, str(path), remedy)

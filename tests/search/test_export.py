@@ -1,0 +1,277 @@
+"""What the platform reads of an exported file; its sections, keys and types are those of its snapshot 6687c69."""
+
+import math
+from typing import Any
+
+import pytest
+import yaml
+
+from search.export import export_yaml, platform_weight
+from search.reproduce import Provenance
+from search.results import SweepResults
+from spaces.space import Space
+
+# The platform's own loader: a dataclass a section, made with **section, so that an unknown key is a TypeError.
+NUMBER, NUMBERS = (int, float), list[float]
+SECTIONS: dict[str, dict[str, Any]] = {
+    "data": {
+        "data_root": str, "sample_rate": int, "audio_duration": NUMBER, "n_mfcc": int, "n_fft": int,
+        "hop_length": int, "n_mels": int, "feature_type": str, "normalize_audio": bool,
+        "use_precomputed_features_for_training": bool, "npy_feature_dir": str, "npy_feature_type": str,
+        "npy_cache_features": bool, "fallback_to_audio": bool,
+    },
+    "training": {
+        "batch_size": int, "epochs": int, "learning_rate": float, "early_stopping_patience": int,
+        "fnr_target": float, "num_workers": int, "pin_memory": bool, "persistent_workers": bool,
+        "use_compile": bool, "use_gradient_checkpointing": bool, "checkpoint_frequency": str,
+        "save_best_only": bool, "use_ema": bool, "ema_decay": float, "ema_final_decay": float,
+        "ema_final_epochs": int, "metric_window_size": int, "include_mined_negatives": bool,
+    },
+    "model": {
+        "architecture": str, "num_classes": int, "pretrained": bool, "dropout": NUMBER, "hidden_size": int,
+        "num_layers": int, "bidirectional": bool, "tcn_num_channels": list[int], "tcn_kernel_size": int,
+        "tcn_dropout": NUMBER, "cddnn_hidden_layers": list[int], "cddnn_context_frames": int,
+        "cddnn_dropout": NUMBER, "tiny_conv_use_depthwise": bool,
+    },
+    "augmentation": {
+        "time_stretch_min": NUMBER, "time_stretch_max": NUMBER, "pitch_shift_min": int, "pitch_shift_max": int,
+        "time_shift_prob": NUMBER, "time_shift_min_ms": int, "time_shift_max_ms": int,
+        "background_noise_prob": NUMBER, "noise_snr_min": NUMBER, "noise_snr_max": NUMBER, "rir_prob": NUMBER,
+        "rir_dry_wet_min": NUMBER, "rir_dry_wet_max": NUMBER, "rir_dry_wet_strategy": str,
+        "use_spec_augment": bool, "freq_mask_param": int, "time_mask_param": int, "n_freq_masks": int,
+        "n_time_masks": int,
+    },
+    "optimizer": {
+        "optimizer": str, "weight_decay": NUMBER, "momentum": NUMBER, "betas": NUMBERS, "scheduler": str,
+        "warmup_epochs": int, "min_lr": NUMBER, "step_size": int, "gamma": NUMBER, "patience": int,
+        "factor": NUMBER, "gradient_clip": NUMBER, "mixed_precision": bool,
+    },
+    "loss": {
+        "loss_function": str, "label_smoothing": NUMBER, "focal_alpha": NUMBER, "focal_gamma": NUMBER,
+        "triplet_margin": NUMBER, "class_weights": str, "hard_negative_weight": NUMBER,
+        "class_weight_min": NUMBER, "class_weight_max": NUMBER, "use_dynamic_alpha": bool,
+        "max_focal_alpha": NUMBER, "sampler_strategy": str,
+    },
+    "qat": {"enabled": bool, "backend": str, "start_epoch": int},
+    "distillation": {
+        "enabled": bool, "teacher_model_path": str, "teacher_on_cpu": bool, "teacher_mixed_precision": bool,
+        "log_memory_usage": bool, "teacher_architecture": str, "secondary_teacher_architecture": str,
+        "secondary_teacher_model_path": str, "temperature": NUMBER, "temperature_scheduler": str,
+        "alpha": NUMBER, "feature_alignment_enabled": bool, "feature_alignment_weight": NUMBER,
+        "alignment_layers": list[int],
+    },
+    "cmvn": {"enabled": bool, "stats_path": str, "calculate_on_fly": bool},
+    "streaming": {
+        "hysteresis_high": NUMBER, "hysteresis_low": NUMBER, "buffer_length_ms": int, "smoothing_window": int,
+        "cooldown_ms": int,
+    },
+    "size_targets": {"max_flash_kb": int, "max_ram_kb": int},
+    "calibration": {"num_samples": int, "positive_ratio": NUMBER},
+}  # fmt: skip
+# What platform-contract.md says to write out, because the platform's defaults for it differ or do harm.
+REQUIRED = {
+    "data": "sample_rate audio_duration n_mfcc n_fft hop_length n_mels feature_type normalize_audio "
+            "use_precomputed_features_for_training fallback_to_audio",
+    "training": "batch_size epochs learning_rate early_stopping_patience use_ema",
+    "model": "architecture num_classes dropout num_layers tcn_num_channels tcn_dropout",
+    "augmentation": "use_spec_augment freq_mask_param time_mask_param n_freq_masks n_time_masks time_stretch_min "
+                    "time_stretch_max pitch_shift_min pitch_shift_max time_shift_prob time_shift_min_ms "
+                    "time_shift_max_ms background_noise_prob noise_snr_min noise_snr_max rir_prob",
+    "optimizer": "optimizer weight_decay momentum betas scheduler warmup_epochs min_lr gradient_clip mixed_precision",
+    "loss": "loss_function label_smoothing focal_alpha focal_gamma hard_negative_weight class_weights "
+            "class_weight_min class_weight_max use_dynamic_alpha sampler_strategy",
+    "distillation": " ".join(SECTIONS["distillation"]),
+}  # fmt: skip
+HEAD, CORPUS = "ab" * 32, "corpora/0123456789abcdef"
+ONE_TEACHER = {"wav2vec2": {"n_layers": 7, "dim": 128, "rms": 0.5}}
+TWO_TEACHERS = ONE_TEACHER | {"conformer": {"n_layers": 4, "dim": 144, "rms": 2.0}}
+
+
+def read_strictly(text: str) -> dict[str, Any]:
+    """The file as the platform loads it.
+
+    Raises:
+        TypeError: a key, a null or a type that the platform does not take.
+    """
+    tree = yaml.safe_load(text)
+    sections = {}
+    for name, fields in SECTIONS.items():
+        section = tree.get(name, {})
+        for key, value in section.items():
+            if key not in fields:
+                raise TypeError(f"{name} got an unexpected key {key!r}")
+            if not _is_a(value, fields[key]):
+                raise TypeError(f"{name}.{key} = {value!r} is no {fields[key]}")
+        sections[name] = section
+    return sections
+
+
+def _is_a(value: Any, wanted: Any) -> bool:
+    if wanted in (NUMBERS, list[int]):
+        element = int if wanted == list[int] else NUMBER
+        return type(value) is list and all(_is_a(item, element) for item in value)
+    # By type(), because isinstance(True, int) holds.
+    return type(value) in (wanted if isinstance(wanted, tuple) else (wanted,))
+
+
+@pytest.fixture
+def exported(recorded, end_trial):
+    """The file of a sweep's one finished trial, with keys of the trial held as given."""
+
+    def export(fixed: dict[str, Any] | None = None, changes: dict[str, Any] | None = None, teachers=ONE_TEACHER) -> str:
+        space = Space.model_validate({"parameters": {}, "fixed": fixed or {}})
+        record = recorded.open(changes, space)
+        end_trial(record, "tiny_conv", [0.5, 0.8, 0.7])
+        metrics = {"val": {"f1": 0.9, "pauc": 0.95}}
+        facts = {"corpus": CORPUS, "head": HEAD, "teachers": teachers, "teacher_metrics": metrics}
+        recorded.folder.write(record.sweep, facts)
+        results = SweepResults.read(recorded.folder)
+        return export_yaml(results, results.best("tiny_conv"))
+
+    return export
+
+
+def test_the_strict_reader_refuses_what_the_platform_refuses():
+    for text in ("data: {return_raw_audio: true}", "model: {num_layers: null}", "distillation: {alpha: '0.5'}"):
+        with pytest.raises(TypeError):
+            read_strictly(text)
+    # The guide's own spelling, which the platform loads as a string without a word.
+    with pytest.raises(TypeError):
+        read_strictly('distillation: {alignment_layers: "2,4,6"}')
+
+
+def test_every_key_that_matters_is_written_and_the_platform_knows_each(exported):
+    sections = read_strictly(exported())
+    assert {name: set(keys.split()) - set(sections[name]) for name, keys in REQUIRED.items()} == {
+        name: set() for name in REQUIRED
+    }
+    assert sections["qat"] == {"enabled": False}
+
+
+def test_all_values_are_plain(exported):
+    def check(value: Any) -> None:
+        assert type(value) in (dict, list, str, int, float, bool, type(None)), value
+        for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            check(item)
+
+    check(yaml.safe_load(exported()))
+
+
+def test_beside_the_platforms_sections_stands_only_distunes_own(exported):
+    assert set(yaml.safe_load(exported())) - set(SECTIONS) == {"config_name", "description", "distune"}
+
+
+def test_a_trials_values_reach_the_platforms_keys_untranslated(exported):
+    fixed = {
+        "distillation.alpha": 0.6, "distillation.temperature": 3.0, "training.learning_rate": 2e-3,
+        "training.batch_size": 24, "model.dropout": 0.35, "optimizer.weight_decay": 1e-5,
+        "loss.label_smoothing": 0.1, "augmentation.freq_mask_param": 5, "training.early_stopping_patience": 4,
+    }  # fmt: skip
+    sections = read_strictly(exported(fixed))
+    found = {key: sections[key.split(".")[0]][key.split(".")[1]] for key in fixed}
+    assert found == fixed
+    assert (sections["training"]["epochs"], sections["model"]["architecture"]) == (9, "tiny_conv")
+
+
+def test_the_student_and_the_front_end_are_pinned(exported):
+    sections = read_strictly(exported())
+    assert sections["model"]["tcn_num_channels"] == [16, 32, 64, 64]
+    assert sections["model"]["num_layers"] == 0
+    front_end = ("sample_rate", "audio_duration", "n_fft", "hop_length", "n_mels", "n_mfcc")
+    assert [sections["data"][key] for key in front_end] == [16_000, 1.5, 400, 160, 64, 0]
+    assert sections["data"]["use_precomputed_features_for_training"] is False
+    assert sections["data"]["fallback_to_audio"] is True
+
+
+def test_the_platform_is_kept_from_training_otherwise_than_distune_did(exported):
+    sections = read_strictly(exported())
+    assert sections["training"]["use_ema"] is False
+    told = {key: sections["loss"][key] for key in ("sampler_strategy", "use_dynamic_alpha", "focal_alpha")}
+    assert told == {"sampler_strategy": "none", "use_dynamic_alpha": False, "focal_alpha": 0.5}
+
+
+def test_views_become_the_platforms_augmentation(exported):
+    """Of four views one is clean: noise in 3/4 of 0.8, a room in 3/4 of 0.4, a shift in 3/4."""
+    views = {"count": 4, "noise_probability": 0.8, "rir_probability": 0.4, "snr_db": [3.0, 15.0], "shift_ms": 80.0}
+    augmentation = read_strictly(exported(changes={"data.views": views}))["augmentation"]
+    probabilities = [augmentation[key] for key in ("background_noise_prob", "rir_prob", "time_shift_prob")]
+    assert probabilities == pytest.approx([0.6, 0.3, 0.75])
+    assert (augmentation["noise_snr_min"], augmentation["noise_snr_max"]) == (3.0, 15.0)
+    assert (augmentation["time_shift_min_ms"], augmentation["time_shift_max_ms"]) == (-80, 80)
+    assert (augmentation["time_stretch_min"], augmentation["time_stretch_max"]) == (1.0, 1.0)
+    assert (augmentation["pitch_shift_min"], augmentation["pitch_shift_max"]) == (0, 0)
+
+
+def test_clean_views_alone_are_not_disturbed(exported):
+    augmentation = read_strictly(exported(changes={"data.views.count": 1}))["augmentation"]
+    assert [augmentation[key] for key in ("background_noise_prob", "rir_prob", "time_shift_prob")] == [0, 0, 0]
+
+
+def test_patience_that_never_ends_is_as_long_as_the_training(exported):
+    assert read_strictly(exported())["training"]["early_stopping_patience"] == 9
+
+
+def test_a_trial_without_distillation_says_so(exported):
+    distillation = read_strictly(exported({"distillation.enabled": False}))["distillation"]
+    assert distillation["enabled"] is False
+
+
+def test_the_alignment_weight_is_converted_by_hand_for_one_teacher():
+    """0.6 * mean over 3 layers of MSE / 0.5**2 = 0.8 * the sum over 3 layers of MSE."""
+    assert platform_weight(0.6, (2, 4, 6), ONE_TEACHER) == pytest.approx(0.6 / (3 * 0.25)) == pytest.approx(0.8)
+
+
+def test_the_alignment_weight_is_converted_by_hand_for_two_teachers():
+    """Three layers of the first, of which the second has one: four pairs.
+
+    1 / rms**2 is 4 (three times) and 1/4 (once), on average 3.0625; a mean over 4 pairs is a quarter of a sum.
+    """
+    assert platform_weight(0.8, (2, 4, 6), {**TWO_TEACHERS, "conformer": {"n_layers": 3, "rms": 2.0}}) == pytest.approx(
+        0.8 * 3.0625 / 4
+    )
+
+
+def test_two_teachers_of_one_rms_are_converted_exactly():
+    teachers = {name: {"n_layers": 7, "rms": 0.5} for name in ("wav2vec2", "conformer")}
+    assert platform_weight(1.0, (0, 6), teachers) == pytest.approx(1 / (4 * 0.25))
+
+
+def test_an_exported_weight_is_the_platforms_and_distunes_own_stands_beside(exported):
+    fixed = {
+        "distillation.feature_alignment_enabled": True, "distillation.alignment_layers": [2, 4, 6],
+        "distillation.feature_alignment_weight": 0.6,
+    }  # fmt: skip
+    text = exported(fixed)
+    distillation = read_strictly(text)["distillation"]
+    assert distillation["alignment_layers"] == [2, 4, 6]
+    assert math.isclose(distillation["feature_alignment_weight"], 0.8)
+    assert yaml.safe_load(text)["distune"]["trial"]["distillation"]["feature_alignment_weight"] == 0.6
+
+
+def test_a_teacher_of_the_users_is_named(exported):
+    changes = {"teacher.architecture": "dual", "teacher.model": "m.pt", "teacher.secondary_model": "c.pt"}
+    distillation = read_strictly(exported(changes=changes, teachers=TWO_TEACHERS))["distillation"]
+    assert (distillation["teacher_architecture"], distillation["teacher_model_path"]) == ("dual", "m.pt")
+    assert distillation["secondary_teacher_model_path"] == "c.pt"
+
+
+def test_the_file_opens_with_what_the_platform_ignores(exported):
+    comment = [line for line in exported().splitlines() if line.startswith("#")]
+    told = "\n".join(comment)
+    assert "tiny_conv in the sweep first: trial 0" in told
+    assert "val_pauc 0.8000" in told
+    assert "temperature_scheduler exponential_decay runs as fixed" in told
+    assert "feature_alignment_weight and alignment_layers have no effect there" in told
+    assert "teacher_model_path must name a checkpoint" in told
+
+
+def test_the_distune_section_holds_what_running_the_trial_again_takes(exported):
+    text = exported({"distillation.alpha": 0.6})
+    section = yaml.safe_load(text)["distune"]
+    assert (section["student"], section["trial_number"]) == ("tiny_conv", 0)
+    assert (section["corpus"], section["head"]) == (CORPUS, HEAD)
+    assert section["metrics"] == {"val_pauc": 0.8, "val_f1": 0.5, "epoch": 2.0}
+    assert section["teacher_metrics"] == {"val": {"f1": 0.9, "pauc": 0.95}}
+    assert {"torch", "ray", "optuna", "transformers"} == set(section["packages"])
+    again = Provenance.model_validate(section)
+    assert (again.trial.distillation.alpha, again.trial.seed, again.sweep.name) == (0.6, 0, "first")

@@ -1,0 +1,212 @@
+"""On a real journal file, each ``recorded.open()`` as another process would."""
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState as OptunaState
+
+from search.record import Proposal
+from search.states import TrialState
+from spaces.errors import InputError
+
+
+def drawn(record, student: str, n: int) -> list[dict]:
+    return [record.propose(student).config.flat() for _ in range(n)]
+
+
+def left_over(record) -> list[Proposal]:
+    return list(record.left_over())
+
+
+def test_known_points_come_first_and_whole(recorded):
+    record = recorded.open()
+    first, second = (record.propose("tiny_conv") for _ in range(2))
+    assert (first.number, second.number) == (0, 1)
+    assert not first.config.distillation.enabled
+    assert (second.config.distillation.alpha, second.config.distillation.temperature) == (0.7, 2.0)
+    for config in (first.config, second.config):
+        assert (config.model.architecture, config.training.epochs) == ("tiny_conv", 9)
+        assert (config.training.learning_rate, config.training.batch_size) == (1e-3, 16)
+    names = [trial.user_attrs["known_point"] for trial in record.trials("tiny_conv")]
+    assert names == ["no_distillation", "guide"]
+
+
+def test_known_points_are_enqueued_once_however_often_the_record_is_opened(recorded):
+    for _ in range(3):
+        record = recorded.open()
+    drawn(record, "tiny_conv", 3)
+    names = [trial.user_attrs.get("known_point") for trial in record.trials("tiny_conv")]
+    assert names == ["no_distillation", "guide", None]
+
+
+def test_a_known_point_that_a_dead_driver_did_not_enqueue_is_made_good(recorded):
+    storage = JournalStorage(JournalFileBackend(str(recorded.folder.create().journal)))
+    study = optuna.create_study(storage=storage, study_name="first/tiny_conv", direction="maximize")
+    point = {"distillation.alpha": 0.0, "training.learning_rate": 1e-3}
+    study.enqueue_trial(point, user_attrs={"known_point": "no_distillation"})
+    record = recorded.open()
+    drawn(record, "tiny_conv", 3)
+    names = [trial.user_attrs.get("known_point") for trial in record.trials("tiny_conv")]
+    assert names == ["no_distillation", "guide", None]
+
+
+def test_a_trial_left_running_comes_back_with_its_configuration_checkpoint_and_epoch(recorded, tmp_path):
+    dead = recorded.open()
+    drawn(dead, "tiny_conv", 2)
+    proposal = dead.propose("tiny_conv")
+    for epoch in (1, 2):
+        dead.report("tiny_conv", proposal.number, epoch, 0.1 * epoch)
+    dead.note("tiny_conv", proposal.number, "checkpoint", str(tmp_path))
+    dead.end("tiny_conv", 0, TrialState.FAILED)
+    dead.end("tiny_conv", 1, TrialState.FAILED)
+    assert left_over(recorded.open()) == [Proposal("tiny_conv", 2, proposal.config, str(tmp_path), 2)]
+
+
+def test_a_trial_whose_checkpoint_was_thrown_away_begins_again(recorded, tmp_path):
+    dead = recorded.open()
+    proposal = dead.propose("tiny_conv")
+    dead.report("tiny_conv", 0, 1, 0.1)
+    dead.note("tiny_conv", 0, "checkpoint", str(tmp_path / "gone"))
+    assert left_over(recorded.open()) == [Proposal("tiny_conv", 0, proposal.config, None, 1)]
+
+
+def test_a_trial_that_was_left_before_its_configuration_was_noted_draws_it_again(recorded, twin):
+    dead, alive = recorded.open(), twin.open()
+    drawn(dead, "tiny_conv", 2)
+    drawn(alive, "tiny_conv", 2)
+    dead.studies["tiny_conv"].ask()
+    again = left_over(recorded.open())[-1]
+    assert again == alive.propose("tiny_conv")
+    assert left_over(recorded.open())[-1] == again
+
+
+def test_an_epoch_is_recorded_once(recorded):
+    record = recorded.open()
+    record.propose("tiny_conv")
+    record.report("tiny_conv", 0, 1, 0.5)
+    record.report("tiny_conv", 0, 2, 0.6)
+    record.report("tiny_conv", 0, 1, 0.9)
+    assert recorded.open().trials("tiny_conv")[0].intermediate_values == {1: 0.5, 2: 0.6}
+
+
+@pytest.mark.parametrize(("metric", "expected"), [("val_pauc", 0.8), ("val_eer", 0.2)])
+def test_a_finished_trial_is_worth_its_best_report(recorded, end_trial, metric, expected):
+    record = recorded.open({"objective.metric": metric})
+    end_trial(record, "tiny_conv", [0.5, 0.8, 0.2, 0.4])
+    (trial,) = record.trials("tiny_conv")
+    assert (trial.state, trial.values) == (OptunaState.COMPLETE, [expected])
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"), [(TrialState.PRUNED, OptunaState.PRUNED), (TrialState.FAILED, OptunaState.FAIL)]
+)
+def test_a_trial_that_did_not_finish_says_so(recorded, end_trial, state, expected):
+    end_trial(recorded.open(), "tiny_conv", [0.5], state)
+    (trial,) = recorded.open().trials("tiny_conv")
+    assert (trial.state, trial.intermediate_values) == (expected, {1: 0.5})
+
+
+def test_a_trial_that_failed_before_its_first_report_is_over(recorded, end_trial):
+    end_trial(recorded.open(), "tiny_conv", [], TrialState.FAILED)
+    assert recorded.open().missing("tiny_conv") == 2
+
+
+def test_what_is_missing_counts_new_trials_and_those_left_running(recorded, end_trial):
+    record = recorded.open()
+    end_trial(record, "tiny_conv", [0.5], TrialState.FAILED)
+    record.propose("mobilenetv3")
+    assert (record.missing("tiny_conv"), record.missing("mobilenetv3"), record.n_missing) == (2, 2, 5)
+
+
+def test_a_sweep_that_is_extended_keeps_its_trials_and_draws_new_ones(recorded, end_trial):
+    record = recorded.open({"budget.trials": 4})
+    before = [end_trial(record, "tiny_conv", [0.5]).config for _ in range(4)]
+    assert record.missing("tiny_conv") == 0
+    extended = recorded.open({"budget.trials": 6})
+    assert extended.missing("tiny_conv") == 2
+    after = [end_trial(extended, "tiny_conv", [0.5]).config for _ in range(2)]
+    kept = [trial.user_attrs["config"] for trial in extended.trials("tiny_conv")]
+    assert kept == [config.flat() for config in before + after]
+    assert len({config.training.learning_rate for config in before[2:] + after}) == 4
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"changes": {"objective.metric": "val_auc"}}, "objective"),
+        ({"changes": {"budget.epochs": 10}}, "epochs"),
+        ({"data": "other/head"}, "data and teacher"),
+    ],
+)
+def test_another_sweep_under_an_old_name_is_refused(recorded, changed, what):
+    recorded.open()
+    with pytest.raises(InputError) as refusal:
+        recorded.open(**changed)
+    faults = refusal.value.faults
+    assert [fault.key for fault in faults] == [f"tiny_conv.{what}", f"mobilenetv3.{what}"]
+    assert all("choose another name with --name, or undo the change" in fault.remedy for fault in faults)
+    assert recorded.open().n_missing == 6
+
+
+def test_another_space_under_an_old_name_is_refused(recorded):
+    record = recorded.open()
+    narrower = record.spaces["tiny_conv"].holding({"distillation.temperature": 3.0})
+    with pytest.raises(InputError, match=r"tiny_conv\.space: the space changed since this sweep began"):
+        recorded.open(space=narrower)
+
+
+def test_the_same_seed_gives_the_same_trials(recorded, twin, end_trial):
+    """Also past the random start, where TPE has modelled the results."""
+    changes = {"budget.trials": 6, "search.startup_trials": 3}
+    one, other = recorded.open(changes), twin.open(changes)
+    for value in (0.1, 0.5, 0.3, 0.2, 0.6, 0.4):
+        assert end_trial(one, "tiny_conv", [value]).config == end_trial(other, "tiny_conv", [value]).config
+
+
+def test_a_sweep_in_several_processes_draws_as_one(recorded, twin, end_trial):
+    changes = {"budget.trials": 5, "search.startup_trials": 3}
+    one = twin.open(changes)
+    for value in (0.1, 0.5, 0.3, 0.2, 0.6):
+        piecewise = end_trial(recorded.open(changes), "tiny_conv", [value])
+        assert piecewise == end_trial(one, "tiny_conv", [value])
+
+
+def test_another_seed_gives_other_trials(recorded, twin):
+    one, other = recorded.open(), twin.open({"search.seed": 1})
+    assert drawn(one, "tiny_conv", 3)[2]["training.learning_rate"] != drawn(other, "tiny_conv", 3)[2][
+        "training.learning_rate"
+    ]
+
+
+def test_students_share_a_journal_without_mixing(recorded, end_trial):
+    record = recorded.open()
+    end_trial(record, "tiny_conv", [0.5, 0.6])
+    end_trial(record, "mobilenetv3", [0.7])
+    again = recorded.open()
+    reports = {student: [trial.intermediate_values for trial in again.trials(student)] for student in again.studies}
+    assert reports == {"tiny_conv": [{1: 0.5, 2: 0.6}], "mobilenetv3": [{1: 0.7}]}
+    tiny, mobile = (drawn(again, student, 2)[1] for student in again.studies)
+    assert (tiny["model.architecture"], mobile["model.architecture"]) == ("tiny_conv", "mobilenetv3")
+    assert tiny["training.learning_rate"] != mobile["training.learning_rate"]
+
+
+def test_trials_of_a_student_differ_in_seed(recorded):
+    record = recorded.open({"search.seed": 2})
+    assert [config["seed"] for config in drawn(record, "tiny_conv", 4)] == [2000, 2001, 2002, 2003]
+
+
+def test_ladders_stand_as_the_reports_left_them(recorded, end_trial):
+    changes = {"early_stopping.grace_epochs": 1, "early_stopping.reduction_factor": 3}
+    record = recorded.open(changes)
+    end_trial(record, "tiny_conv", [0.5, 0.6, 0.7])
+    end_trial(record, "tiny_conv", [0.4], TrialState.PRUNED)
+    ladders = recorded.open(changes).ladders()
+    assert ladders["tiny_conv"].rungs == [1, 3]
+    assert ladders["tiny_conv"].reached == {1: {0: 0.5, 1: 0.4}, 3: {0: 0.7}}
+    assert ladders["mobilenetv3"].reached == {}
+
+
+def test_without_a_scheduler_a_ladder_has_no_rungs(recorded):
+    ladders = recorded.open({"early_stopping.scheduler": "none"}).ladders()
+    assert [ladder.rungs for ladder in ladders.values()] == [[], []]
