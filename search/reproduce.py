@@ -1,11 +1,13 @@
 """Running the one trial of an exported file again, in this process, beside what it reported."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pydantic
+import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -52,11 +54,22 @@ def reproduce_trial(file: Path, step: Steps = shown_steps) -> Reproduction:
         log.warning("clips, views or teacher changed since the export, so the figures will differ")
     objective = recorded.sweep.objective.model_dump()
     run = build_run(trial.flat(), shared.corpus, shared.teacher.head_fingerprint, objective)
-    with step("training") as progress:
+    with step("training") as progress, _threads(max(1, int(recorded.sweep.resources.cpus_per_trial))):
         while not run.done:
             progress(run.step()["epoch"], trial.training.epochs)
     assert run.best is not None  # a run that is done has had an epoch
     return Reproduction(recorded.metrics, run.best.result)
+
+
+@contextmanager
+def _threads(n_threads: int) -> Iterator[None]:
+    """As many threads as the trial had: more of them add up in another order, and round otherwise."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def print_comparison(reproduction: Reproduction) -> None:

@@ -81,9 +81,7 @@ class Sweep:
         home = open_home()
         folder = home.sweep(self.config.name)
         shared = make_shared(self.config, home, steps)
-        record = SweepRecord(
-            self.config, folder.create().journal, shared.spaces, shared.n_layers, shared.fingerprint
-        )
+        record = SweepRecord(self.config, folder.create().journal, shared.spaces, shared.n_layers, shared.fingerprint)
         folder.write(self.config, shared.facts)
         if isinstance(next(iter(shared.teacher.heads.values())), LinearHead):
             shared.teacher.save(folder.teacher)
@@ -184,5 +182,3 @@ def _summarise(tracker: Tracker, record: SweepRecord, results: SweepResults) -> 
         metrics = {f"best_{name}": value for name, value in best.metrics.items()} if best else {}
         over = record.missing(student) == 0 and not any(left.student == student for left in record.left_over())
         tracker.end_student(student, metrics, TrialState.FINISHED if over else TrialState.INTERRUPTED)
-
-

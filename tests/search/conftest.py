@@ -1,6 +1,7 @@
 """What the tests of search share: a home with a migrated MLflow database, and the record of a small sweep."""
 
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +12,14 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
+from search import cli
 from search.home import Home, SweepFolder, open_home
 from search.record import Proposal, SweepRecord
 from search.states import TrialState
 from search.tracking_store import open_client
 from spaces.space import Space
 from spaces.sweep import SweepConfig
+from tests.search import commands
 
 
 @pytest.fixture(scope="session")
@@ -141,5 +144,19 @@ def end_trial() -> Callable[..., Proposal]:
             record.note(student, proposal.number, key, value)
         record.end(student, proposal.number, state)
         return proposal
+
+    return run
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> commands.Run:
+    """distune's command line, in this process, with a home of its own."""
+    monkeypatch.setenv("DISTUNE_HOME", str(tmp_path / "home"))
+
+    def run(*arguments: str) -> commands.Done:
+        monkeypatch.setattr(sys, "argv", ["distune", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return commands.Done(int(ended.value.code or 0), *capsys.readouterr())
 
     return run

@@ -174,9 +174,10 @@ def test_a_sweep_in_several_processes_draws_as_one(recorded, twin, end_trial):
 
 def test_another_seed_gives_other_trials(recorded, twin):
     one, other = recorded.open(), twin.open({"search.seed": 1})
-    assert drawn(one, "tiny_conv", 3)[2]["training.learning_rate"] != drawn(other, "tiny_conv", 3)[2][
-        "training.learning_rate"
-    ]
+    assert (
+        drawn(one, "tiny_conv", 3)[2]["training.learning_rate"]
+        != drawn(other, "tiny_conv", 3)[2]["training.learning_rate"]
+    )
 
 
 def test_students_share_a_journal_without_mixing(recorded, end_trial):
