@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from spaces.errors import Fault, InputError
+from spaces.errors import COMMAND_LINE, Fault, InputError
 from spaces.sweep import NAME_PATTERN, SweepConfig
 
 VARIABLE = "DISTUNE_HOME"
@@ -39,6 +39,11 @@ class SweepFolder:
     def facts_file(self) -> Path:
         """What its trials share, see `search.shared.Shared.facts`."""
         return self.path / "shared.json"
+
+    @property
+    def log(self) -> Path:
+        """What happened, a line an event, the guide's advice on trials included."""
+        return self.path / "sweep.log"
 
     @property
     def teacher(self) -> Path:
@@ -110,7 +115,7 @@ class Home:
         """
         if not re.fullmatch(NAME_PATTERN, name):
             remedy = "is no name of a sweep; use up to 64 letters, digits, dots, dashes and underscores"
-            raise InputError(Fault("command line", "name", name, remedy))
+            raise InputError(Fault(COMMAND_LINE, "NAME", name, remedy))
         return SweepFolder(self.sweeps / name)
 
     def sweep_names(self) -> list[str]:

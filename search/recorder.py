@@ -1,5 +1,6 @@
 """What Ray Tune reports, written to the record, to MLflow and to the live table."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,15 @@ from ray.exceptions import RayTaskError
 from ray.tune import Callback, Checkpoint
 from ray.tune.experiment import Trial
 
-from search.board import SweepBoard
 from search.record import SweepRecord
 from search.scheduler import StudentLadders
+from search.screen.board import SweepBoard
 from search.states import TrialState
-from search.tracking import Tracker
+from search.tracking.tracker import Tracker
 
 OWN_METRICS = ("train_", "val_", "temperature", "learning_rate", "epoch_seconds")
+
+log = logging.getLogger(__name__)
 
 
 class Recorder(Callback):
@@ -28,7 +31,6 @@ class Recorder(Callback):
     def __init__(self, record: SweepRecord, ladders: StudentLadders, tracker: Tracker, board: SweepBoard) -> None:
         self.record, self.ladders, self.tracker, self.board = record, ladders, tracker, board
         self.metric, self.mode = record.sweep.objective.metric, record.sweep.objective.mode
-        self.best: dict[tuple[str, int], dict[str, float]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks for a restore of its own, which distune never asks for."""
@@ -36,6 +38,7 @@ class Recorder(Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         student, number = _key(trial)
+        log.debug("%s %d: starts after epoch %d", student, number, trial.config["reported"])
         self.tracker.start_trial(student, number, trial.config["trial"], {"distune.sweep": self.record.sweep.name})
         self.board.trial_started(student, number, trial.config["reported"])
 
@@ -46,10 +49,9 @@ class Recorder(Callback):
         self.record.report(*key, result["epoch"], metrics[self.metric])
         self.tracker.log_epoch(*key, result["epoch"], metrics)
         self.board.trial_reported(*key, result["epoch"])
-        best = self.best.get(key) or self.record.best_metrics(*key)
+        best = self.record.best_metrics(*key)
         if best is None or self._is_better(metrics, best):
-            self.best[key] = {**metrics, "epoch": result["epoch"]}
-            self.record.note(*key, "best", self.best[key])
+            self.record.note(*key, "best", {**metrics, "epoch": result["epoch"]})
 
     def on_checkpoint(
         self, iteration: int, trials: list[Trial], trial: Trial, checkpoint: Checkpoint, **info: Any
@@ -67,7 +69,8 @@ class Recorder(Callback):
         if reason:
             self.record.note(*key, "reason", reason)
         self.record.end(*key, state)
-        best = self.best.pop(key, {})
+        best = self.record.best_metrics(*key) or {}
+        log.debug("%s %d: %s%s", *key, state, f", {reason}" if reason else "")
         self.tracker.end_trial(*key, state, metrics={f"best_{name}": best[name] for name in best}, reason=reason)
         self.board.trial_ended(*key, state, best.get(self.metric), best.get("val_f1"))
 

@@ -1,15 +1,54 @@
-"""Drawing some trials before the first: rules between keys show in whole trials alone."""
+"""The students' search spaces, loaded and rehearsed: some trials are drawn before the first is run.
+
+Rules between keys, and layers that the teacher lacks, show in whole trials alone; once Ray runs, it is too late.
+"""
 
 import random
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pydantic
 
-from spaces.errors import Fault, faults_of
-from spaces.space import Space
+from spaces.errors import Fault, InputError, faults_of
+from spaces.layers import DEEPEST_LAYER
+from spaces.space import LAYERS, SHIPPED_SPACES, Space
 from spaces.sweep import SweepConfig
+from trainables.corpus import check_layers
+from trainables.students import STUDENTS
+from trainables.teachers.base import Teacher
 
 N_DRAWS = 64
+FOR_ANY_STUDENT = "quickstart"
+
+
+def load_spaces(sweep: SweepConfig, teacher: Teacher | None, faults: list[Fault]) -> dict[str, Space]:
+    """Each student's space with its fixed keys; what is wrong with one is added to ``faults``.
+
+    Args:
+        teacher: whose layers bound the search; ``None`` where it could not be loaded.
+    """
+    n_layers = {name: member.n_layers for name, member in teacher.members.items()} if teacher else {"": DEEPEST_LAYER}
+    spaces: dict[str, Space] = {}
+    for student, settings in sweep.students.items():
+        key = f"students.{student}"
+        if student not in STUDENTS:
+            faults.append(Fault(sweep.name, key, student, f"is no student; choose among {', '.join(sorted(STUDENTS))}"))
+            continue
+        own_space = student if student in SHIPPED_SPACES else FOR_ANY_STUDENT
+        try:
+            space = Space.load(settings.space or own_space).holding(settings.fixed)
+        except InputError as error:
+            # A space that is not found has no file of its own to blame.
+            unfound = {"file": sweep.name, "key": f"{key}.space"}
+            faults += [replace(fault, **unfound) if fault.key == "space" else fault for fault in error.faults]
+        except pydantic.ValidationError as error:
+            faults += faults_of(error, sweep.name, f"{key}.fixed")
+        else:
+            spaces[student] = space
+            faults += _trial_faults(sweep, student, space, max(n_layers.values()))
+            faults += _layer_faults(sweep, student, space, n_layers)
+    return spaces
 
 
 class _Corners:
@@ -28,12 +67,8 @@ class _Corners:
         return self._random.choice(choices)
 
 
-def rehearsal_faults(sweep: SweepConfig, student: str, space: Space, n_layers: int) -> list[Fault]:
-    """What is wrong with trials of the space in this sweep, each fault once.
-
-    Args:
-        n_layers: of the deepest teacher.
-    """
+def _trial_faults(sweep: SweepConfig, student: str, space: Space, n_layers: int) -> list[Fault]:
+    """What is wrong with trials of the space in this sweep, each fault once."""
     faults: dict[tuple[str, str], Fault] = {}
     for seed in range(N_DRAWS):
         try:
@@ -42,3 +77,13 @@ def rehearsal_faults(sweep: SweepConfig, student: str, space: Space, n_layers: i
             for fault in faults_of(error, sweep.name, f"students.{student}"):
                 faults.setdefault((fault.key, fault.remedy), fault)
     return list(faults.values())
+
+
+def _layer_faults(sweep: SweepConfig, student: str, space: Space, n_layers: Mapping[str, int]) -> list[Fault]:
+    """Layers held fixed must exist; those searched are drawn among the teacher's own."""
+    layers = space.fixed.get(LAYERS)
+    try:
+        check_layers(tuple(layers or ()), n_layers)
+    except ValueError as error:
+        return [Fault(sweep.name, f"students.{student}.fixed.{LAYERS}", layers, str(error))]
+    return []

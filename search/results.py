@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 
 from search.home import SweepFolder
 from search.states import TrialState
-from spaces.errors import Fault, InputError
+from spaces.errors import COMMAND_LINE, Fault, InputError
 from spaces.sweep import SweepConfig
 from spaces.trial import TrialConfig
 
@@ -55,7 +55,7 @@ class SweepResults:
         """
         if not folder.exists:
             remedy = "is not recorded here; `distune list` names those that are, DISTUNE_HOME says where"
-            raise InputError(Fault("command line", "NAME", folder.path.name, remedy))
+            raise InputError(Fault(COMMAND_LINE, "NAME", folder.path.name, remedy))
         sweep, facts = folder.read()
         storage = JournalStorage(JournalFileBackend(str(folder.journal)))
         names = {summary.study_name for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)}

@@ -1,10 +1,13 @@
 """Which trial comes next, as Ray Tune asks it."""
 
+import logging
 from typing import Any
 
 from ray.tune.search import Searcher
 
 from search.record import Proposal, SweepRecord
+
+log = logging.getLogger(__name__)
 
 
 class SweepSearcher(Searcher):
@@ -31,6 +34,8 @@ class SweepSearcher(Searcher):
         proposal = self.waiting.pop(0) if self.waiting else self._new()
         if proposal is None:
             return Searcher.FINISHED
+        for advice in proposal.config.notes():
+            log.debug("%s %d: %s", proposal.student, proposal.number, advice)
         return {
             **self.shared,
             "student": proposal.student,

@@ -21,20 +21,21 @@ import ray
 from optuna.trial import FrozenTrial
 from ray import tune
 
-from search.board import SweepBoard
 from search.home import SweepFolder, open_home
-from search.live import shown
+from search.log import logged_to
 from search.record import SweepRecord
 from search.recorder import Recorder
 from search.resources import share_of_trial, start_ray, trials_at_once
 from search.results import SweepResults
 from search.scheduler import StudentLadders
+from search.screen.board import SweepBoard
+from search.screen.live import shown
+from search.screen.steps import shown_steps
 from search.searcher import SweepSearcher
 from search.shared import Shared, Steps, make_shared
 from search.states import TrialState
-from search.steps import shown_steps
-from search.tracking import Tracker
-from search.tracking_batch import RunKey
+from search.tracking.batch import RunKey
+from search.tracking.tracker import Tracker
 from spaces.sweep import SweepConfig
 from trainables.distill import DistillTrainable
 from trainables.teachers.head import LinearHead
@@ -86,7 +87,7 @@ class Sweep:
         if isinstance(next(iter(shared.teacher.heads.values())), LinearHead):
             shared.teacher.save(folder.teacher)
         uri = self.config.tracking.uri or home.tracking_uri
-        with Tracker.open(uri, self.config.name, home.artifacts) as tracker:
+        with logged_to(folder.log), Tracker.open(uri, self.config.name, home.artifacts) as tracker:
             _tell_students(tracker, record, shared)
             if record.n_missing:
                 start_ray(self.config.resources)

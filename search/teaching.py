@@ -7,10 +7,9 @@ from pathlib import Path
 
 import torch
 
-from search.cli_input import COMMAND_LINE, gathering, refuse
 from search.home import Home
 from search.shared import Steps
-from spaces.errors import Fault
+from spaces.errors import COMMAND_LINE, Fault, gathering, refuse
 from spaces.sweep import Data
 from spaces.sweep import Teacher as TeacherConfig
 from trainables.audio.check import LoadedClips, load_clips, stream

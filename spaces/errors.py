@@ -1,11 +1,15 @@
 """How bad input is reported: every fault at once, each with its remedy."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pydantic
 import yaml
+
+COMMAND_LINE = "command line"  # the file of a fault in an option or argument
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,27 @@ def _fault(detail: dict[str, Any], file: str, prefix: str) -> Fault:
     # A rule over a whole section would print the whole section as its value.
     value = None if isinstance(detail["input"], dict | list) else detail["input"]
     return Fault(file, key, value, message)
+
+
+@contextmanager
+def gathering(faults: list[Fault]) -> Iterator[None]:
+    """What is refused in the block is added to ``faults``, and the work goes on after the block."""
+    try:
+        yield
+    except InputError as error:
+        faults += error.faults
+    except pydantic.ValidationError as error:
+        faults += faults_of(error, COMMAND_LINE)
+
+
+def refuse(faults: list[Fault]) -> None:
+    """Raise ``faults``, if there are any.
+
+    Raises:
+        InputError: all of them.
+    """
+    if faults:
+        raise InputError(faults)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pydantic
 import yaml
 from pydantic import Field, field_validator, model_validator
 
-from spaces.errors import Fault, InputError, faults_of, read_yaml
+from spaces.errors import COMMAND_LINE, Fault, InputError, faults_of, read_yaml
 from spaces.space import SHIPPED_SPACES
 from spaces.trial import Section, TrialConfig, nested
 
@@ -242,15 +242,15 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not (key and equals):
-            faults.append(Fault("command line", "--set", pair, "write it as key=value"))
+            faults.append(Fault(COMMAND_LINE, "--set", pair, "write it as key=value"))
             continue
         clash = [other for other in overrides if f"{other}.".startswith(f"{key}.") or key.startswith(f"{other}.")]
         if clash and clash != [key]:
-            faults.append(Fault("command line", "--set", pair, f"contradicts {clash[0]}; keep one"))
+            faults.append(Fault(COMMAND_LINE, "--set", pair, f"contradicts {clash[0]}; keep one"))
         try:
             overrides[key] = yaml.safe_load(value)
         except yaml.YAMLError:
-            faults.append(Fault("command line", "--set", pair, "its value is not YAML; quote it"))
+            faults.append(Fault(COMMAND_LINE, "--set", pair, "its value is not YAML; quote it"))
     if faults:
         raise InputError(faults)
     return overrides

@@ -12,11 +12,11 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from search import cli
+from search.cli import main as cli
 from search.home import Home, SweepFolder, open_home
 from search.record import Proposal, SweepRecord
 from search.states import TrialState
-from search.tracking_store import open_client
+from search.tracking.store import open_client
 from spaces.space import Space
 from spaces.sweep import SweepConfig
 from tests.search import commands

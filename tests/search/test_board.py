@@ -1,6 +1,6 @@
 import pytest
 
-from search.board import SweepBoard
+from search.screen.board import SweepBoard
 from search.states import TrialState
 
 

@@ -13,7 +13,7 @@ import pytest
 import typer
 import yaml
 
-from search import cli
+from search.cli import main as cli
 from tests.search.commands import Run, assert_refused
 
 HEAVY = ("torch", "ray", "mlflow", "optuna", "numpy", "pandas", "transformers", "sklearn", "scipy")
@@ -43,7 +43,7 @@ def test_all_commands_of_the_contract_are_found_by_these_tests() -> None:
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["sweep", "missing.yaml"], ["export", "--help"]])
 def test_what_needs_no_training_imports_no_heavy_library(arguments: list[str], tmp_path: Path) -> None:
     program = (
-        "import sys; from search.cli import main\n"
+        "import sys; from search.cli.main import main\n"
         f"sys.argv = ['distune', *{arguments!r}]\n"
         "try: main()\n"
         "except SystemExit: pass\n"
@@ -77,7 +77,7 @@ def test_help_ends_in_an_example_whose_options_exist_and_which_fits_80_columns(
 
 def test_exit_statuses_of_the_installed_command(tmp_path: Path) -> None:
     def status(*arguments: str) -> tuple[int, str]:
-        program = [sys.executable, "-m", "search.cli", *arguments]
+        program = [sys.executable, "-m", "search.cli.main", *arguments]
         done = subprocess.run(program, env={"DISTUNE_HOME": str(tmp_path)}, capture_output=True, text=True)
         return done.returncode, done.stderr
 

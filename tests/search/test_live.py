@@ -3,8 +3,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from search.board import SweepBoard
-from search.live import duration, render, shown
+from search.screen.board import SweepBoard
+from search.screen.live import duration, render, shown
 from search.states import TrialState
 
 

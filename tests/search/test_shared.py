@@ -7,8 +7,8 @@ import pytest
 import ray
 
 from search.home import open_home
+from search.screen.steps import silent_steps
 from search.shared import make_shared
-from search.steps import silent_steps
 from spaces.errors import InputError
 from spaces.sweep import SweepConfig
 from tests.trainables.recipes import contents, write_clips

@@ -27,7 +27,7 @@ from search.export import export_yaml
 from search.home import SweepFolder, open_home
 from search.reproduce import reproduce_trial
 from search.results import SweepResults
-from search.steps import silent_steps
+from search.screen.steps import silent_steps
 from search.sweep import Sweep
 from trainables.audio.synthesis import SynthesisRequest, synthesise
 from trainables.build import read_checkpoint
@@ -267,7 +267,7 @@ def long_sweep(sweep_file) -> Callable[[str], Path]:
 
 
 def start(file: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "search.cli", "sweep", str(file)]
+    command = [sys.executable, "-m", "search.cli.main", "sweep", str(file)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 

@@ -10,9 +10,9 @@ from mlflow.tracking import MlflowClient
 
 from search.home import Home
 from search.states import TrialState
-from search.tracking import Tracker
-from search.tracking_batch import RunKey
-from search.tracking_store import absolute_uri, connect, without_password
+from search.tracking.batch import RunKey
+from search.tracking.store import absolute_uri, connect, without_password
+from search.tracking.tracker import Tracker
 from spaces.errors import InputError
 
 PARAMS = {"distillation.alpha": 0.3, "distillation.alignment_layers": [2, 4, 6], "training.learning_rate": 3e-3}
@@ -105,7 +105,7 @@ def test_a_resumed_trial_continues_its_run_and_writes_no_point_twice(home, recor
 
 def test_a_driver_killed_outright_leaves_runs_that_the_next_one_continues(home, records, wait_for):
     script = (
-        "import sys, time, pathlib; from search.tracking import Tracker; from search.home import Home\n"
+        "import sys, time, pathlib; from search.tracking.tracker import Tracker; from search.home import Home\n"
         "home = Home(pathlib.Path(sys.argv[1])); tracker = Tracker.open(home.tracking_uri, 'first', home.artifacts)\n"
         "tracker.start_trial('tiny_conv', 0, {'seed': 7}); tracker.log_epoch('tiny_conv', 0, 1, {'val_f1': 0.5})\n"
         "print('told', flush=True); time.sleep(60)"
@@ -162,7 +162,7 @@ def test_more_than_one_call_may_carry_arrives_whole(home, records):
 
 
 def test_runs_beyond_the_first_page_of_a_search_are_found_again(home, monkeypatch):
-    monkeypatch.setattr("search.tracking_store.RUNS_PER_PAGE", 2)
+    monkeypatch.setattr("search.tracking.store.RUNS_PER_PAGE", 2)
     with opened(home) as tracker:
         for number in range(5):
             tracker.start_trial("tiny_conv", number, {})
@@ -203,7 +203,7 @@ def test_a_run_that_the_user_deleted_is_dropped_and_holds_up_no_other(home, reco
 
 def test_two_processes_may_open_a_fresh_home_at_once(tmp_path):
     script = (
-        "import sys, pathlib; from search.home import open_home; from search.tracking import Tracker\n"
+        "import sys, pathlib; from search.home import open_home; from search.tracking.tracker import Tracker\n"
         "home = open_home(pathlib.Path(sys.argv[1]))\n"
         "Tracker.open(home.tracking_uri, sys.argv[2], home.artifacts).close()"
     )

@@ -1,5 +1,5 @@
 from search.states import TrialState
-from search.tracking_batch import Batch, Point, RunKey, unwritten
+from search.tracking.batch import Batch, Point, RunKey, unwritten
 
 
 def point(metric: str, step: int, value: float = 0.5) -> Point:

@@ -14,8 +14,8 @@ from mlflow.tracking import MlflowClient
 from search import tracking_writer
 from search.home import Home
 from search.states import TrialState
-from search.tracking import Tracker
-from search.ui import serve
+from search.tracking.tracker import Tracker
+from search.tracking.ui import serve
 
 pytestmark = pytest.mark.slow
 

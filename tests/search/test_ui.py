@@ -11,7 +11,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from search.home import Home
-from search.ui import open_ui, serve
+from search.tracking.ui import open_ui, serve
 from spaces.errors import InputError
 
 pytestmark = pytest.mark.slow
@@ -25,7 +25,7 @@ def listens(port: int) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_ui_prints_the_sweeps_link_and_leaves_nothing_behind(home: Home, number: signal.Signals):
     experiment = MlflowClient(home.tracking_uri).create_experiment("first")
-    script = "import sys; from search.ui import open_ui; open_ui(sys.argv[1], 'first', open_browser=False)"
+    script = "import sys; from search.tracking.ui import open_ui; open_ui(sys.argv[1], 'first', open_browser=False)"
     command = [sys.executable, "-u", "-c", script, home.tracking_uri]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as ui:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from pydantic import Field
 
-from spaces.errors import Fault, InputError
+from spaces.errors import COMMAND_LINE, Fault, InputError
 from spaces.trial import Section
 from trainables.audio.entries import SPLITS, Split
 from trainables.audio.espeak import Espeak
@@ -21,7 +21,6 @@ from trainables.audio.speakers import accents, speaker_groups
 from trainables.audio.speech import Utterance, speak_clip
 from trainables.audio.vocabulary import english_sentences, english_words
 
-COMMAND_LINE = "command line"
 # What espeak reads as English; it spells other letters out by name.
 SPEAKABLE = re.compile(r"[A-Za-zÀ-ɏ0-9' ,.!?&-]*")
 SPOKEN_WPM = (120, 220)  # an ordinary range of speech, not espeak's

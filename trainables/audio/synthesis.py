@@ -14,12 +14,12 @@ import numpy as np
 import soundfile
 from pydantic import Field
 
-from spaces.errors import Fault, InputError
+from spaces.errors import COMMAND_LINE, Fault, InputError
 from spaces.trial import Section
 from trainables.audio.entries import SPLITS, Split
 from trainables.audio.espeak import RATE_WPM, Espeak
 from trainables.audio.frontend import CLIP_SAMPLES, SAMPLE_RATE, Samples
-from trainables.audio.script import COMMAND_LINE, LONGEST_SPEECH, SPOKEN_WPM, Script, SynthesisRequest, write_script
+from trainables.audio.script import LONGEST_SPEECH, SPOKEN_WPM, Script, SynthesisRequest, write_script
 from trainables.audio.speech import Utterance, speak_clip
 
 MANIFEST = "manifest.csv"

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spaces.errors import Fault, InputError
+from spaces.errors import COMMAND_LINE, Fault, InputError
 from trainables.teachers.base import Encoder, Pooled, Teacher, encode_clips
 from trainables.teachers.conformer import ConformerConfig, ConformerEncoder
 from trainables.teachers.fit import linear_head, probe_mix
@@ -70,7 +70,7 @@ def fine_tune(
     for name, member in teacher.members.items():
         if not 1 <= unfreeze <= len(member.blocks):
             remedy = f"the {name} teacher has {len(member.blocks)} blocks; unfreeze 1 to {len(member.blocks)} of them"
-            raise InputError(Fault("command line", "--unfreeze", unfreeze, remedy))
+            raise InputError(Fault(COMMAND_LINE, "--unfreeze", unfreeze, remedy))
     members, heads = {}, {}
     for name, member in teacher.members.items():
         encoder = copy.deepcopy(member).requires_grad_(False)

@@ -12,9 +12,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from search.states import TrialState
-from search.tracking_batch import Batch, Point, RunKey
-from search.tracking_store import TAG_REASON, TAG_STATE, TAG_STOPPED, TrackingStore, connect
-from search.tracking_writer import Writer
+from search.tracking.batch import Batch, Point, RunKey
+from search.tracking.store import TAG_REASON, TAG_STATE, TAG_STOPPED, TrackingStore, connect
+from search.tracking.writer import Writer
 
 
 class Tracker:

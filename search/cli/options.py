@@ -1,4 +1,4 @@
-"""What the commands share: gathering the faults of their input, naming options in them, trying their output."""
+"""What the commands share: naming options in faults, and trying their output before the work."""
 
 import os
 import tempfile
@@ -7,32 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import pydantic
-
-from spaces.errors import Fault, InputError, faults_of
-
-COMMAND_LINE = "command line"
-
-
-@contextmanager
-def gathering(faults: list[Fault]) -> Iterator[None]:
-    """What is refused in the block is added to ``faults``, and the work goes on after the block."""
-    try:
-        yield
-    except InputError as error:
-        faults += error.faults
-    except pydantic.ValidationError as error:
-        faults += faults_of(error, COMMAND_LINE)
-
-
-def refuse(faults: list[Fault]) -> None:
-    """Raise ``faults``, if there are any.
-
-    Raises:
-        InputError: all of them.
-    """
-    if faults:
-        raise InputError(faults)
+from spaces.errors import COMMAND_LINE, Fault, InputError
 
 
 @contextmanager

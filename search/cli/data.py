@@ -7,9 +7,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from search.cli_input import gathering, naming_options, refuse, try_new_folder
-from search.steps import shown_steps, silent_steps
-from spaces.errors import Fault
+from search.cli.options import naming_options, try_new_folder
+from search.screen.steps import shown_steps, silent_steps
+from spaces.errors import Fault, gathering, refuse
 from spaces.sweep import Data
 
 if TYPE_CHECKING:

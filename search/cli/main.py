@@ -1,4 +1,4 @@
-"""The command line: sweeps. `cli_data` and `cli_teacher` hold the commands about clips and teachers."""
+"""The command line: sweeps. `data` and `teacher` hold the commands about clips and teachers."""
 
 import errno
 import logging
@@ -11,16 +11,17 @@ from typing import Annotated
 
 import typer
 
-from search import cli_data, cli_teacher
-from search.cli_input import COMMAND_LINE, gathering, refuse, try_file, write_whole
-from search.mlflow_settings import settle_mlflow
-from spaces.errors import Fault, InputError, read_yaml
+from search.cli import data, teacher
+from search.cli.options import try_file, write_whole
+from search.log import PACKAGES
+from search.tracking.settings import settle_mlflow
+from spaces.errors import COMMAND_LINE, Fault, InputError, gathering, read_yaml, refuse
 from spaces.sweep import SweepConfig, parse_overrides
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False,
                   help="Search for the best way to distil a large speech model into a wake-word student.")  # fmt: skip
-app.add_typer(cli_data.app, name="data")
-app.add_typer(cli_teacher.app, name="teacher")
+app.add_typer(data.app, name="data")
+app.add_typer(teacher.app, name="teacher")
 
 FAILED, REFUSED, INTERRUPTED = 1, 2, 130
 DISK_FAULTS = {
@@ -57,7 +58,7 @@ def sweep(
     if allow_weak_teacher:
         overrides["teacher.allow_weak"] = True
     config = SweepConfig.load(file, overrides)
-    from search.summary import print_summary
+    from search.screen.summary import print_summary
     from search.sweep import Sweep
 
     results = Sweep(config).run()
@@ -120,7 +121,7 @@ def status(name: Name) -> None:
     """Show how far a sweep is and what is best so far."""
     from search.home import open_home
     from search.results import SweepResults
-    from search.summary import print_summary
+    from search.screen.summary import print_summary
 
     folder = open_home().sweep(name)
     results = SweepResults.read(folder)
@@ -146,7 +147,7 @@ def ui(
     """Start the MLflow UI on the sweeps; Ctrl-C ends it."""
     from search.home import open_home
     from search.results import SweepResults
-    from search.ui import open_ui
+    from search.tracking.ui import open_ui
 
     home = open_home()
     uri = SweepResults.read(home.sweep(name)).sweep.tracking.uri if name else None
@@ -167,8 +168,9 @@ class _StandardError(logging.Handler):
 
 def _quieten_libraries() -> None:
     """Leave out what only a library's developers can act on."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_StandardError()])
-    for package in ("search", "trainables", "spaces"):
+    # The handler's own level keeps the details of a sweep's log file off the screen.
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_StandardError(logging.INFO)])
+    for package in PACKAGES:
         logging.getLogger(package).setLevel(logging.INFO)
     # It tells every retry of a hub that is out of reach; what comes of them is reported.
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)

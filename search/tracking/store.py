@@ -14,9 +14,9 @@ from mlflow.entities import Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from search.mlflow_settings import settle_mlflow
 from search.states import TrialState
-from search.tracking_batch import Batch, RunKey, unwritten
+from search.tracking.batch import Batch, RunKey, unwritten
+from search.tracking.settings import settle_mlflow
 from spaces.errors import Fault, InputError
 
 TAG_STUDENT, TAG_TRIAL, TAG_STATE = "distune.student", "distune.trial", "distune.state"

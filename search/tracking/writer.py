@@ -5,8 +5,8 @@ import queue
 import threading
 import time
 
-from search.tracking_batch import Batch, RunKey
-from search.tracking_store import RefusedError, TrackingStore, UnavailableError, without_password
+from search.tracking.batch import Batch, RunKey
+from search.tracking.store import RefusedError, TrackingStore, UnavailableError, without_password
 
 GATHER_SECONDS = 1.0  # how long points gather before they are sent
 ATTEMPTS = 5  # in a row before the user is told that the server is away

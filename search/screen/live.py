@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from search.board import StudentBoard, SweepBoard
+from search.screen.board import StudentBoard, SweepBoard
 from search.states import TrialState
 
 REFRESHES_PER_SECOND = 2

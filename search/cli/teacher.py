@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from search.cli_input import COMMAND_LINE, gathering, naming_options, refuse, try_new_folder
+from search.cli.options import naming_options, try_new_folder
 from search.home import Home, open_home
-from search.steps import shown_steps, silent_steps
-from spaces.errors import Fault
+from search.screen.steps import shown_steps, silent_steps
+from spaces.errors import COMMAND_LINE, Fault, gathering, refuse
 from spaces.sweep import Data, Teacher
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from search.mlflow_settings import MLFLOW_SETTINGS
-from search.tracking_store import absolute_uri, is_server, open_client, without_password
-from spaces.errors import Fault, InputError
+from search.tracking.settings import MLFLOW_SETTINGS
+from search.tracking.store import absolute_uri, is_server, open_client, without_password
+from spaces.errors import COMMAND_LINE, Fault, InputError
 
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 60.0
@@ -94,7 +94,7 @@ def _fragment(tracking_uri: str, experiment_name: str | None) -> str:
     if experiment is None:
         known = sorted(found.name for found in client.search_experiments() if found.name != "Default")
         remedy = f"is not recorded in {without_password(tracking_uri)}, which holds {known or 'no sweep'}"
-        raise InputError(Fault("command line", "name", experiment_name, remedy))
+        raise InputError(Fault(COMMAND_LINE, "name", experiment_name, remedy))
     return f"/#/experiments/{experiment.experiment_id}"
 
 
@@ -113,7 +113,7 @@ def _free_port(port: int | None) -> int:
             probe.bind((LOOPBACK, port or 0))
         except (OSError, OverflowError) as error:
             remedy = f"cannot be listened on ({error}); choose another or leave it out"
-            raise InputError(Fault("command line", "--port", port, remedy)) from None
+            raise InputError(Fault(COMMAND_LINE, "--port", port, remedy)) from None
         return int(probe.getsockname()[1])
 
 
