@@ -21,11 +21,11 @@ demo: $(CURRENT)
 	@echo "best configuration: demo/best.yaml"
 	@echo "MLflow UI: DISTUNE_HOME=demo/home $(VENV)/bin/distune ui hey-sirius"
 
-test: lint
-	$(VENV)/bin/pytest
+test: lint test-fast
+	$(VENV)/bin/pytest -m slow --durations=10
 
 test-fast: $(CURRENT)
-	$(VENV)/bin/pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -m "not slow" --numprocesses 2
 
 lint: $(CURRENT)
 	$(VENV)/bin/ruff check .

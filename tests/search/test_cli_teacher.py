@@ -10,7 +10,7 @@ import torch
 import yaml
 from transformers import AutoModelForAudioClassification, Wav2Vec2Config, Wav2Vec2Model
 
-from search import cli_input
+from search.cli import options
 from spaces.errors import InputError
 from spaces.sweep import Teacher
 from tests.search.commands import Run, assert_refused
@@ -166,7 +166,7 @@ def test_a_file_that_a_full_disk_cannot_hold_leaves_what_was_there(tiny_disk: Pa
     target = tiny_disk / "best.yaml"
     target.write_text("before")
     with pytest.raises(InputError, match=r"No space left"):
-        cli_input.write_whole("--output", target, "x" * 100_000)
+        options.write_whole("--output", target, "x" * 100_000)
     assert {path.name: path.read_text() for path in tiny_disk.iterdir()} == {"best.yaml": "before"}
 
 

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from mlflow.tracking import MlflowClient
 
-from search import tracking_writer
+from search.tracking import writer as tracking_writer
 from search.home import Home
 from search.states import TrialState
 from search.tracking.tracker import Tracker
