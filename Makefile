@@ -15,7 +15,7 @@ $(CURRENT): pyproject.toml constraints.txt
 
 demo: $(CURRENT)
 	@test -d demo/data || $(DISTUNE) data synth --phrase "hey sirius" --out demo/data \
-		--positives 240 --hard-negatives 120 --negatives 360
+		--positives 360 --hard-negatives 72 --negatives 418
 	@$(DISTUNE) sweep examples/hey-sirius.yaml
 	@$(DISTUNE) export hey-sirius --output demo/best.yaml
 	@echo "best configuration: demo/best.yaml"

@@ -77,6 +77,7 @@ class Student(Section):
     space: str | None = Field(None, description="a shipped space or a YAML file; none: the student's own")
     trials: int | None = Field(None, ge=1, description="overrides budget.trials")
     epochs: int | None = Field(None, ge=1, description="overrides budget.epochs")
+    grace_epochs: int | None = Field(None, ge=1, description="overrides early_stopping.grace_epochs")
     fixed: dict[str, Any] = Field(default_factory=dict, description="trial keys held at a value, e.g. loss.focal_gamma")
 
 
@@ -208,6 +209,9 @@ class SweepConfig(Section):
 
     def trials_of(self, student: str) -> int:
         return self.students[student].trials or self.budget.trials
+
+    def grace_epochs_of(self, student: str) -> int:
+        return self.students[student].grace_epochs or self.early_stopping.grace_epochs
 
     def epochs_of(self, student: str) -> int:
         return self.students[student].epochs or self.budget.epochs
