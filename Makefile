@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 CURRENT := $(VENV)/.current
-DISTUNE := DISTUNE_HOME=demo/home $(VENV)/bin/distune
+DEMO ?= demo
+DISTUNE := DISTUNE_HOME=$(DEMO)/home $(VENV)/bin/distune
 
 .PHONY: demo test test-fast lint clean
 
@@ -14,12 +15,12 @@ $(CURRENT): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(CURRENT)
-	@test -d demo/data || $(DISTUNE) data synth --phrase "hey sirius" --out demo/data \
+	@test -d $(DEMO)/data || $(DISTUNE) data synth --phrase "hey sirius" --out $(DEMO)/data \
 		--positives 360 --hard-negatives 72 --negatives 418
-	@$(DISTUNE) sweep examples/hey-sirius.yaml
-	@$(DISTUNE) export hey-sirius --output demo/best.yaml
-	@echo "best configuration: demo/best.yaml"
-	@echo "MLflow UI: DISTUNE_HOME=demo/home $(VENV)/bin/distune ui hey-sirius"
+	@$(DISTUNE) sweep examples/hey-sirius.yaml --set data.path=$(abspath $(DEMO))/data
+	@$(DISTUNE) export hey-sirius --output $(DEMO)/best.yaml
+	@echo "best configuration: $(DEMO)/best.yaml"
+	@echo "MLflow UI: DISTUNE_HOME=$(DEMO)/home $(VENV)/bin/distune ui hey-sirius"
 
 test: lint test-fast
 	$(VENV)/bin/pytest -m slow --durations=10
