@@ -71,6 +71,7 @@ def test_the_last_block_is_trained_and_the_first_left_alone(
     assert all(torch.equal(old, new) for old, new in zip(before[0].parameters(), after[0].parameters(), strict=True))
 
 
+@pytest.mark.slow
 def test_a_conformer_is_trained_from_scratch_and_joins_a_dual_teacher(
     run: Run, clips: Path, encoder: Path, tmp_path: Path
 ) -> None:

@@ -201,6 +201,7 @@ def test_a_run_that_the_user_deleted_is_dropped_and_holds_up_no_other(home, reco
     assert records.runs()["tiny_conv-001"].data.metrics == {"val_f1": 0.5}
 
 
+@pytest.mark.slow
 def test_two_processes_may_open_a_fresh_home_at_once(tmp_path):
     script = (
         "import sys, pathlib; from search.home import open_home; from search.tracking.tracker import Tracker\n"

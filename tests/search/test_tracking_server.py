@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from mlflow.tracking import MlflowClient
 
-from search.tracking import writer as tracking_writer
 from search.home import Home
 from search.states import TrialState
+from search.tracking import writer as tracking_writer
 from search.tracking.tracker import Tracker
 from search.tracking.ui import serve
 

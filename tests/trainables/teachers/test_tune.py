@@ -67,6 +67,7 @@ def test_the_head_is_trained_along_and_not_only_rescaled(teacher, train, val):
     assert torch.cosine_similarity(trained.flatten(), probe.flatten(), dim=0) < 1 - 1e-4
 
 
+@pytest.mark.slow
 def test_the_same_seed_trains_the_same_teacher_and_leaves_the_callers_generator_alone(teacher, train, val):
     torch.manual_seed(7)
     state = torch.get_rng_state()
@@ -107,6 +108,7 @@ def test_more_blocks_than_there_are_cannot_be_unfrozen(teacher, train, val, unfr
         fine_tune(teacher, train, val, unfreeze=unfreeze, recipe=RECIPE)
 
 
+@pytest.mark.slow
 def test_a_conformer_learns_two_tones_from_scratch_and_loads_again(train, val, tmp_path):
     recipe = Recipe(epochs=6, learning_rate=1e-2, batch_size=4)
     teacher = fit_conformer(train, val, TINY_CONFORMER, recipe)
