@@ -148,7 +148,8 @@ class SweepRecord:
         """Each student's ladder as the recorded reports left it."""
         stopping, ladders = self.sweep.early_stopping, {}
         for student, study in self.studies.items():
-            epochs = rungs(self.sweep.grace_epochs_of(student), stopping.reduction_factor, self.sweep.epochs_of(student))
+            grace_epochs, n_epochs = self.sweep.grace_epochs_of(student), self.sweep.epochs_of(student)
+            epochs = rungs(grace_epochs, stopping.reduction_factor, n_epochs)
             chosen = epochs if stopping.scheduler == "asha" else []
             ladders[student] = Ladder(chosen, stopping.reduction_factor, self.sweep.objective.mode == "max")
             ladders[student].restore(
