@@ -129,10 +129,10 @@ def _disturbances(views: Views) -> dict[str, Any]:
         # Whole milliseconds: it draws them with randint.
         "time_shift_min_ms": -round(views.shift_ms),
         "time_shift_max_ms": round(views.shift_ms),
-        "background_noise_prob": disturbed * views.noise_probability,
+        "background_noise_prob": round(disturbed * views.noise_probability, 6),
         "noise_snr_min": views.snr_db[0],
         "noise_snr_max": views.snr_db[1],
-        "rir_prob": disturbed * views.rir_probability,
+        "rir_prob": round(disturbed * views.rir_probability, 6),
         # A distune room replaces the clip; the direct sound is in its response.
         "rir_dry_wet_min": 0.0,
         "rir_dry_wet_max": 0.0,
