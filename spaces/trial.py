@@ -74,7 +74,8 @@ class Model(Section):
 
     architecture: str = Field("tiny_conv", description="student architecture, a name in the registry")
     num_classes: int = Field(2, ge=2, description="classes; the last is the wake word")
-    dropout: float = Field(0.2, ge=0, lt=1, description="probability of dropping an activation")
+    # Measured: with the guide's 0.2, tiny_conv had learnt nothing of 1,260 clips after 8 epochs; with 0 it had.
+    dropout: float = Field(0.0, ge=0, lt=1, description="of an activation; in tiny_conv, of a whole channel")
     tcn_num_channels: tuple[int, ...] = Field(
         (16, 32, 64, 64), min_length=1, description="tiny_conv's channels, block by block"
     )
