@@ -1,6 +1,5 @@
 """What Ray Tune reports, written to the record, to MLflow and to the live table."""
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from ray.exceptions import RayTaskError
 from ray.tune import Callback, Checkpoint
 from ray.tune.experiment import Trial
 
+from search.log import EVENTS
 from search.record import SweepRecord
 from search.scheduler import StudentLadders
 from search.screen.board import SweepBoard
@@ -18,7 +18,6 @@ from search.tracking.tracker import Tracker
 
 OWN_METRICS = ("train_", "val_", "temperature", "learning_rate", "epoch_seconds")
 
-log = logging.getLogger(__name__)
 
 
 class Recorder(Callback):
@@ -38,7 +37,7 @@ class Recorder(Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         student, number = _key(trial)
-        log.debug("%s %d: starts after epoch %d", student, number, trial.config["reported"])
+        EVENTS.info("%s %d: starts after epoch %d", student, number, trial.config["reported"])
         self.tracker.start_trial(student, number, trial.config["trial"], {"distune.sweep": self.record.sweep.name})
         self.board.trial_started(student, number, trial.config["reported"])
 
@@ -70,7 +69,7 @@ class Recorder(Callback):
             self.record.note(*key, "reason", reason)
         self.record.end(*key, state)
         best = self.record.best_metrics(*key) or {}
-        log.debug("%s %d: %s%s", *key, state, f", {reason}" if reason else "")
+        EVENTS.info("%s %d: %s%s", *key, state, f", {reason}" if reason else "")
         self.tracker.end_trial(*key, state, metrics={f"best_{name}": best[name] for name in best}, reason=reason)
         self.board.trial_ended(*key, state, best.get(self.metric), best.get("val_f1"))
 

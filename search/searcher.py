@@ -1,13 +1,11 @@
 """Which trial comes next, as Ray Tune asks it."""
 
-import logging
 from typing import Any
 
 from ray.tune.search import Searcher
 
+from search.log import EVENTS
 from search.record import Proposal, SweepRecord
-
-log = logging.getLogger(__name__)
 
 
 class SweepSearcher(Searcher):
@@ -35,7 +33,7 @@ class SweepSearcher(Searcher):
         if proposal is None:
             return Searcher.FINISHED
         for advice in proposal.config.notes():
-            log.debug("%s %d: %s", proposal.student, proposal.number, advice)
+            EVENTS.info("%s %d: %s", proposal.student, proposal.number, advice)
         return {
             **self.shared,
             "student": proposal.student,

@@ -168,8 +168,7 @@ class _StandardError(logging.Handler):
 
 def _quieten_libraries() -> None:
     """Leave out what only a library's developers can act on."""
-    # The handler's own level keeps the details of a sweep's log file off the screen.
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_StandardError(logging.INFO)])
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_StandardError()])
     for package in PACKAGES:
         logging.getLogger(package).setLevel(logging.INFO)
     # It tells every retry of a hub that is out of reach; what comes of them is reported.

@@ -144,15 +144,30 @@ def whole(sweep: Sweep) -> Snapshot:
 
 @pytest.fixture(scope="module")
 def extended(sweep: Sweep, whole: Snapshot) -> Snapshot:
-    sweep.changed({"students.tiny_conv.trials": TRIALS["tiny_conv"] + 1}).run(silent_steps)
+    _record_an_unbeatable_trial(open_home().sweep("whole"))
+    sweep.changed({"students.tiny_conv.trials": TRIALS["tiny_conv"] + 2}).run(silent_steps)
     return snapshot("whole")
+
+
+def _record_an_unbeatable_trial(folder: SweepFolder) -> None:
+    """As another driver would have left it: whatever comes after it must fall behind at the first rung."""
+    study = optuna.load_study(
+        study_name=f"{folder.path.name}/tiny_conv", storage=JournalStorage(JournalFileBackend(str(folder.journal)))
+    )
+    trial, like = study.ask(), study.best_trial
+    for name, value in like.user_attrs.items():
+        trial.set_user_attr(name, value)
+    for epoch in range(1, EPOCHS["tiny_conv"] + 1):
+        trial.report(2.0, epoch)
+    study.tell(trial, 2.0)
 
 
 def test_every_trial_ends_as_what_it_was(whole):
     assert {student: len(trials) for student, trials in whole.studies.items()} == TRIALS
-    assert {student: {trial.state for trial in trials} for student, trials in whole.studies.items()} == {
-        "tiny_conv": {Complete, Pruned}, "mobilenetv3": {Complete, Pruned}, "resnet18": {Fail},
-    }  # fmt: skip
+    for student in ("tiny_conv", "mobilenetv3"):
+        states = {trial.state for trial in whole.studies[student]}
+        assert Complete in states and states <= {Complete, Pruned}
+    assert [trial.state for trial in whole.studies["resnet18"]] == [Fail]
     assert whole.results.n_missing == 0
 
 
@@ -242,14 +257,24 @@ def test_the_exported_best_trial_reproduces_its_metrics_exactly(whole, tmp_path)
 def test_an_extended_sweep_keeps_what_it_has_and_adds_what_is_missing(whole, extended):
     before, after = whole.studies["tiny_conv"], extended.studies["tiny_conv"]
     assert after[: len(before)] == before
-    assert len(after) == len(before) + 1 and after[-1].state in (Complete, Pruned)
-    rates = [trial.params["training.learning_rate"] for trial in after[3:]]
+    assert len(after) == len(before) + 2  # the unbeatable one, and a new one
+    rates = [trial.params["training.learning_rate"] for trial in (*before[3:], after[-1])]
     assert len(set(rates)) == 2, "the extension drew the same trial again"
     assert extended.studies["mobilenetv3"] == whole.studies["mobilenetv3"]
     assert {name: extended.points[name] for name in whole.points if "-" in name} == {
         name: points for name, points in whole.points.items() if "-" in name
     }
     assert {run.info.status for run in extended.runs.values()} == {"FINISHED", "KILLED", "FAILED"}
+
+
+def test_a_trial_that_falls_behind_a_recorded_one_is_pruned_everywhere(extended):
+    trial = extended.studies["tiny_conv"][-1]
+    assert trial.state == Pruned and list(trial.intermediate_values) == [1]
+    run = extended.run_of("tiny_conv", trial.number)
+    assert run.info.status == "KILLED"
+    assert run.data.tags["distune.state"] == "pruned" and run.data.tags["distune.stopped_at_epoch"] == "1"
+    frame = extended.results.frame().query("student == 'tiny_conv'")
+    assert frame["state"].tolist()[-1] == "pruned"
 
 
 @pytest.fixture(scope="module")
