@@ -12,6 +12,7 @@ checkout. ``SET`` are keys of the sweep file, as ``budget.trials=4``.
 import argparse
 import os
 import platform
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -47,6 +48,8 @@ def main() -> None:
         "data.views.rir": [str(args.data.resolve() / "rir")],
     }
     results = Sweep.load(ROOT / "examples/enable.yaml", paths | parse_overrides(args.changes)).run()
+    if results.n_missing:
+        sys.exit(f"interrupted with {results.n_missing} trials to go; the same command goes on")
     table = Table(*("", "seeds"), *(f"{split} {name}" for split in ("val", "test") for name in METRICS))
     teacher = results.facts["teacher_metrics"]
     table.add_row("teacher", "", *(f"{teacher[split][name]:.3f}" for split in ("val", "test") for name in METRICS))
@@ -61,7 +64,7 @@ def main() -> None:
         }
         for told, runs in pending.items():
             table.add_row(told, str(len(runs)), *means([run.result() for run in runs]))
-    Console(width=120).print(table)
+    Console(width=140).print(table)
     for student in results.sweep.students:
         if best := results.best(student):
             print(student, {key: value for key, value in best.config.flat().items() if "distillation" in key})
@@ -79,7 +82,9 @@ def arms(results: SweepResults, student: str) -> dict[str, dict[str, Any]]:
     chosen = {"defaults without distillation": TrialConfig.from_flat(plain.user_attrs["config"]).flat()}
     if best:
         bare = {key: value for key, value in best.config.flat().items() if not key.startswith("distillation.")}
-        chosen["best without distillation"] = bare | {"distillation.enabled": False}
+        twin = TrialConfig.from_flat(bare | {"distillation.enabled": False}).flat()
+        if twin | {"seed": 0} != chosen["defaults without distillation"] | {"seed": 0}:
+            chosen["best without distillation"] = twin
         chosen["best"] = best.config.flat()
     return chosen
 
@@ -97,7 +102,7 @@ def trained(config: dict[str, Any], facts: dict[str, Any], objective: dict[str, 
 def means(runs: list[Metrics]) -> list[str]:
     columns = [f"{split} {name}" for split in ("val", "test") for name in METRICS]
     values = {column: [run[column] for run in runs] for column in columns}
-    return [f"{np.mean(values[column]):.3f} ± {np.std(values[column]):.3f}" for column in columns]
+    return [f"{np.mean(values[column]):.3f}" for column in columns]
 
 
 if __name__ == "__main__":
