@@ -10,8 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from search.home import Home
 from search.rehearsal import load_spaces
 from spaces.errors import Fault, InputError, gathering, refuse
@@ -22,7 +20,7 @@ from trainables.audio.views import ViewMaker
 from trainables.corpus import read_teachers
 from trainables.corpus_build import Progress, Recipe, build_corpus
 from trainables.corpus_logits import fit_on_corpus, teacher_metrics, write_logits
-from trainables.teachers.base import Teacher
+from trainables.teachers.base import Teacher, fastest_device
 from trainables.teachers.load import load_teacher
 
 log = logging.getLogger(__name__)
@@ -89,7 +87,7 @@ def make_shared(sweep: SweepConfig, home: Home, step: Steps) -> Shared:
     assert teacher is not None  # refused above
     for note in clips.report.notes:
         log.info("%s: %s", sweep.data.path, note)
-    teacher.to("cuda" if torch.cuda.is_available() else "cpu")
+    teacher.to(fastest_device())
     with step("teacher pass") as progress:
         corpus = build_corpus(Recipe(clips, views, teacher.members), home.corpora, progress)
     if not teacher.fitted:

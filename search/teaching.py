@@ -17,7 +17,7 @@ from trainables.audio.entries import SPLITS, Split
 from trainables.audio.views import ViewMaker
 from trainables.corpus_build import Recipe, build_corpus
 from trainables.corpus_logits import fit_on_corpus, pooled
-from trainables.teachers.base import Teacher
+from trainables.teachers.base import Teacher, fastest_device
 from trainables.teachers.load import load_teacher
 from trainables.teachers.probe import TeacherReport, check_teacher
 from trainables.teachers.tune import FINE_TUNING, FROM_SCRATCH, Clips, fine_tune, fit_conformer
@@ -41,7 +41,7 @@ class Lesson:
     def corpus(self, teacher: Teacher) -> Path:
         """What the teacher's encoders make of the clips, built where it is missing."""
         with self.step("teacher pass") as progress:
-            recipe = Recipe(self.clips, self.views, teacher.to(_device()).members)
+            recipe = Recipe(self.clips, self.views, teacher.to(fastest_device()).members)
             return build_corpus(recipe, self.home.corpora, progress)
 
     def in_memory(self, split: Split) -> Clips:
@@ -105,8 +105,8 @@ def fit_teacher(teacher: Teacher | None, lesson: Lesson, *, unfreeze: int, epoch
             progress(epoch, recipe.epochs)
 
         if teacher is None:
-            return fit_conformer(train, val, recipe=recipe, on_epoch=on_epoch, device=_device())
-        return fine_tune(teacher.to(_device()), train, val, unfreeze, recipe, on_epoch)
+            return fit_conformer(train, val, recipe=recipe, on_epoch=on_epoch, device=fastest_device())
+        return fine_tune(teacher.to(fastest_device()), train, val, unfreeze, recipe, on_epoch)
 
 
 def measure(teacher: Teacher, lesson: Lesson, minimum_f1: float) -> TeacherReport:
@@ -142,7 +142,3 @@ def _block_faults(teacher: Teacher, unfreeze: int) -> list[Fault]:
         for name, n_blocks in blocks.items()
         if unfreeze > n_blocks
     ]
-
-
-def _device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"

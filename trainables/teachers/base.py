@@ -176,6 +176,11 @@ def encode_clips(
     return {name: torch.cat([batch[name] for batch in batches]) for name in teacher.members}
 
 
+def fastest_device() -> str:
+    """Where encoders run: ``cuda`` where there is one, else ``cpu``."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def digest(tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> str:
     """SHA-256 in hexadecimal of named tensors and a JSON description, whatever their order."""
     sha = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
