@@ -119,16 +119,21 @@ class SweepRecord:
         """Trials that a dead driver left running."""
         for student, study in self.studies.items():
             for trial in study.get_trials(deepcopy=False, states=(Running,)):
-                # A driver that died between asking and noting left no config; drawing again gives the same.
-                if "config" in trial.user_attrs:
-                    config = TrialConfig.from_flat(trial.user_attrs["config"])
-                else:
-                    self._seed_sampler(student, trial.number)
-                    config = self._draw(student, optuna.Trial(study, trial._trial_id))
-                checkpoint = trial.user_attrs.get("checkpoint")
-                if checkpoint and not Path(checkpoint).exists():
-                    checkpoint = None  # Ray's folder was thrown away
-                yield Proposal(student, trial.number, config, checkpoint, max(trial.intermediate_values, default=0))
+                yield self.begun(student, trial.number)
+
+    def begun(self, student: str, number: int) -> Proposal:
+        """A trial that is recorded as running, to go on from its last checkpoint."""
+        trial = self._trial(student, number)
+        # A driver that died between asking and noting left no config; drawing again gives the same.
+        if "config" in trial.user_attrs:
+            config = TrialConfig.from_flat(trial.user_attrs["config"])
+        else:
+            self._seed_sampler(student, number)
+            config = self._draw(student, optuna.Trial(self.studies[student], trial._trial_id))
+        checkpoint = trial.user_attrs.get("checkpoint")
+        if checkpoint and not Path(checkpoint).exists():
+            checkpoint = None  # Ray's folder was thrown away
+        return Proposal(student, number, config, checkpoint, max(trial.intermediate_values, default=0))
 
     def propose(self, student: str) -> Proposal:
         """Ask the student's study for a new trial."""

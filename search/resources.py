@@ -1,4 +1,4 @@
-"""Ray: starting or joining it, and what one trial gets of it."""
+"""Ray: starting or joining it, and how many trials fit it."""
 
 import logging
 import os
@@ -9,7 +9,6 @@ from spaces.errors import Fault, InputError
 from spaces.sweep import Resources
 
 OBJECT_STORE_BYTES = 200_000_000  # trials read the corpus from disk, so little passes through it
-SHARED_GPU = 0.25
 
 
 def start_ray(resources: Resources) -> None:
@@ -36,16 +35,11 @@ def start_ray(resources: Resources) -> None:
         raise InputError(Fault("sweep", "resources.address", resources.address, remedy)) from None
 
 
-def share_of_trial(resources: Resources) -> dict[str, float]:
-    """What Ray reserves for one trial, of CPUs and GPUs."""
-    gpus = resources.gpus_per_trial
-    if gpus is None:
-        gpus = SHARED_GPU if ray.cluster_resources().get("GPU") else 0
-    return {"cpu": resources.cpus_per_trial, "gpu": gpus}
-
-
 def trials_at_once(resources: Resources, share: dict[str, float]) -> int:
     """How many trials fit the cluster as it stands.
+
+    Args:
+        share: what the least demanding of them reserves.
 
     Raises:
         InputError: not even one.

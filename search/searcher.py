@@ -5,7 +5,9 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from search.log import EVENTS
+from search.profile import Profile
 from search.record import Proposal, SweepRecord
+from search.shares import Shares
 
 
 class SweepSearcher(Searcher):
@@ -15,11 +17,12 @@ class SweepSearcher(Searcher):
     that were stopped early as complete and those that failed as running.
     """
 
-    def __init__(self, record: SweepRecord, shared: dict[str, Any]) -> None:
+    def __init__(self, record: SweepRecord, shared: dict[str, Any], shares: Shares, profile: Profile) -> None:
         """``shared`` is what every trial's config holds: corpus, head, objective, checkpoint_epochs."""
         super().__init__()
-        self.record, self.shared = record, shared
+        self.record, self.shared, self.shares, self.profile = record, shared, shares, profile
         self.waiting = list(record.left_over())
+        self._at_work: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its searcher for a restore of its own, which distune never asks for."""
@@ -29,9 +32,12 @@ class SweepSearcher(Searcher):
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        proposal = self.waiting.pop(0) if self.waiting else self._new()
+        with self.profile.at_work("suggestions"):
+            proposal = self.waiting.pop(0) if self.waiting else self._new()
         if proposal is None:
-            return Searcher.FINISHED
+            # A trial at work may run out of memory and come back, so only the last one's end is the end.
+            return None if self._at_work else Searcher.FINISHED
+        self._at_work.add(trial_id)
         for advice in proposal.config.notes():
             EVENTS.info("%s %d: %s", proposal.student, proposal.number, advice)
         return {
@@ -41,7 +47,20 @@ class SweepSearcher(Searcher):
             "trial": proposal.config.flat(),
             "resume_from": proposal.checkpoint,
             "reported": proposal.reported if proposal.checkpoint else 0,
+            "resources": self.shares.of(proposal.config),
         }
+
+    def run_again(self, student: str, number: int, gpu_share: float) -> bool:
+        """Put a trial that ran out of memory on ``gpu_share`` back in the queue, with a larger share.
+
+        Returns:
+            False where there is no larger one, so that the trial has failed.
+        """
+        proposal = self.record.begun(student, number)
+        enlarged = self.shares.enlarge(proposal.config, gpu_share)
+        if enlarged:
+            self.waiting.append(proposal)
+        return enlarged
 
     def _new(self) -> Proposal | None:
         sweep = self.record.sweep
@@ -53,4 +72,5 @@ class SweepSearcher(Searcher):
         """Nothing: the record is Optuna's, and a resumed sweep is a new Tune run over it."""
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing: the recorder sees every end, with its reason, before Tune calls this."""
+        """Only that it is over; the recorder sees every end, with its reason."""
+        self._at_work.discard(trial_id)

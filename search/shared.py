@@ -4,28 +4,27 @@ Everything that a user can get wrong is found here, before Ray starts.
 """
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from search.home import Home
 from search.rehearsal import load_spaces
+from search.screen.steps import Steps
+from search.teacher_pass import plan_pass
 from spaces.errors import Fault, InputError, gathering, refuse
 from spaces.space import Space
 from spaces.sweep import SweepConfig
 from trainables.audio.check import load_clips
 from trainables.audio.views import ViewMaker
 from trainables.corpus import read_teachers
-from trainables.corpus_build import Progress, Recipe, build_corpus
+from trainables.corpus_build import build_corpus
 from trainables.corpus_logits import fit_on_corpus, teacher_metrics, write_logits
-from trainables.teachers.base import Teacher, fastest_device
+from trainables.corpus_recipe import Recipe
+from trainables.teachers.base import Teacher
 from trainables.teachers.load import load_teacher
 
 log = logging.getLogger(__name__)
-Steps = Callable[[str], AbstractContextManager[Progress]]
-"""Names a step of the work and gives what to tell of its progress."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,8 @@ def make_shared(sweep: SweepConfig, home: Home, step: Steps) -> Shared:
         teacher = load_teacher(sweep.teacher)
     spaces = load_spaces(sweep, teacher, faults)
     with gathering(faults):
+        planned = plan_pass(sweep)
+    with gathering(faults):
         views = ViewMaker(sweep.data.views)
     with gathering(faults), step("reading clips") as progress:
         clips = load_clips(sweep.data, progress)
@@ -87,9 +88,9 @@ def make_shared(sweep: SweepConfig, home: Home, step: Steps) -> Shared:
     assert teacher is not None  # refused above
     for note in clips.report.notes:
         log.info("%s: %s", sweep.data.path, note)
-    teacher.to(fastest_device())
-    with step("teacher pass") as progress:
-        corpus = build_corpus(Recipe(clips, views, teacher.members), home.corpora, progress)
+    with step("teacher pass") as progress, planned as where:
+        teacher.to(where.device, where.precision)
+        corpus = build_corpus(Recipe(clips, views, teacher.members), home.corpora, progress, where.fill)
     if not teacher.fitted:
         with step("fitting the teacher's head"):
             teacher = fit_on_corpus(teacher, corpus)

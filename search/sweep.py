@@ -23,16 +23,18 @@ from ray import tune
 
 from search.home import SweepFolder, open_home
 from search.log import logged_to
+from search.profile import Profile
 from search.record import SweepRecord
 from search.recorder import Recorder
-from search.resources import share_of_trial, start_ray, trials_at_once
+from search.resources import start_ray, trials_at_once
 from search.results import SweepResults
 from search.scheduler import StudentLadders
 from search.screen.board import SweepBoard
 from search.screen.live import shown
-from search.screen.steps import shown_steps
+from search.screen.steps import Steps, shown_steps
 from search.searcher import SweepSearcher
-from search.shared import Shared, Steps, make_shared
+from search.shared import Shared, make_shared
+from search.shares import requested, shares_of
 from search.states import TrialState
 from search.tracking.batch import RunKey
 from search.tracking.tracker import Tracker
@@ -66,11 +68,12 @@ class Sweep:
         """
         return type(self)(self.config.overlaid(dict(overrides)))
 
-    def run(self, steps: Steps = shown_steps) -> SweepResults:
+    def run(self, steps: Steps = shown_steps, profile: Profile | None = None) -> SweepResults:
         """Bring the sweep's record up to its target: start, resume or extend it.
 
         Args:
             steps: shows what is done before the first trial; by default a progress bar each.
+            profile: told where the seconds went.
 
         Returns:
             The results so far; ``results.n_missing`` says how many trials an interrupt left undone.
@@ -81,7 +84,8 @@ class Sweep:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         home = open_home()
         folder = home.sweep(self.config.name)
-        shared = make_shared(self.config, home, steps)
+        profile = profile or Profile()
+        shared = make_shared(self.config, home, profile.timing(steps))
         record = SweepRecord(self.config, folder.create().journal, shared.spaces, shared.n_layers, shared.fingerprint)
         folder.write(self.config, shared.facts)
         if isinstance(next(iter(shared.teacher.heads.values())), LinearHead):
@@ -90,20 +94,24 @@ class Sweep:
         with logged_to(folder.log), Tracker.open(uri, self.config.name, home.artifacts) as tracker:
             _tell_students(tracker, record, shared)
             if record.n_missing:
-                start_ray(self.config.resources)
+                with profile.stage("starting Ray"):
+                    start_ray(self.config.resources)
                 try:
-                    _search(record, shared, tracker, folder)
+                    _search(record, shared, tracker, folder, profile)
                 finally:
                     ray.shutdown()
             results = SweepResults.read(folder)
-            _summarise(tracker, record, results)
+            _summarise(tracker, record, results, profile)
         return results
 
 
-def _search(record: SweepRecord, shared: Shared, tracker: Tracker, folder: SweepFolder) -> None:
+def _search(record: SweepRecord, shared: Shared, tracker: Tracker, folder: SweepFolder, profile: Profile) -> None:
     """One Ray Tune run over all students, until the record is at its target or the user stops it."""
     sweep = record.sweep
     ladders, board = StudentLadders(record.ladders(), sweep.objective.metric), _board(record)
+    with profile.stage("measuring memory"):
+        shares = shares_of(sweep, record.spaces, record.n_layers, str(shared.corpus), shared.teacher.head_fingerprint)
+    n_slots = trials_at_once(sweep.resources, shares.smallest)
     searcher = SweepSearcher(
         record,
         {
@@ -112,27 +120,28 @@ def _search(record: SweepRecord, shared: Shared, tracker: Tracker, folder: Sweep
             "objective": sweep.objective.model_dump(),
             "checkpoint_epochs": sweep.resources.checkpoint_epochs,
         },
+        shares,
+        profile,
     )
-    share = share_of_trial(sweep.resources)
     tuner = tune.Tuner(
-        tune.with_resources(DistillTrainable, share),
+        tune.with_resources(DistillTrainable, requested),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=ladders,
-            num_samples=record.n_missing,
-            max_concurrent_trials=trials_at_once(sweep.resources, share),
+            num_samples=-1,  # until the searcher says that it has finished
+            max_concurrent_trials=n_slots,
             # A new actor would import torch again, seconds a trial.
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
             name=datetime.datetime.now().strftime("%Y%m%d-%H%M%S"),
             storage_path=str(folder.ray),
-            callbacks=[Recorder(record, ladders, tracker, board)],
+            callbacks=[Recorder(searcher, ladders, tracker, board, profile)],
             checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
             verbose=0,
         ),
     )
-    with shown(board):
+    with shown(board), profile.searching(n_slots):
         tuner.fit()
 
 
@@ -177,9 +186,10 @@ def _tell_trial(tracker: Tracker, record: SweepRecord, student: str, trial: Froz
         tracker.end_trial(student, trial.number, state, metrics=best, reason=attrs.get("reason"))
 
 
-def _summarise(tracker: Tracker, record: SweepRecord, results: SweepResults) -> None:
+def _summarise(tracker: Tracker, record: SweepRecord, results: SweepResults, profile: Profile) -> None:
     for student in record.sweep.students:
         best = results.best(student)
         metrics = {f"best_{name}": value for name, value in best.metrics.items()} if best else {}
+        metrics |= profile.metrics(student)
         over = record.missing(student) == 0 and not any(left.student == student for left in record.left_over())
         tracker.end_student(student, metrics, TrialState.FINISHED if over else TrialState.INTERRUPTED)

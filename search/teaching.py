@@ -8,17 +8,19 @@ from pathlib import Path
 import torch
 
 from search.home import Home
-from search.shared import Steps
+from search.screen.steps import Steps
 from spaces.errors import COMMAND_LINE, Fault, gathering, refuse
 from spaces.sweep import Data
 from spaces.sweep import Teacher as TeacherConfig
 from trainables.audio.check import LoadedClips, load_clips, stream
 from trainables.audio.entries import SPLITS, Split
 from trainables.audio.views import ViewMaker
-from trainables.corpus_build import Recipe, build_corpus
+from trainables.corpus_build import build_corpus
 from trainables.corpus_logits import fit_on_corpus, pooled
+from trainables.corpus_recipe import Recipe
 from trainables.teachers.base import Teacher, fastest_device
 from trainables.teachers.load import load_teacher
+from trainables.teachers.precision import native_precision, settle
 from trainables.teachers.probe import TeacherReport, check_teacher
 from trainables.teachers.tune import FINE_TUNING, FROM_SCRATCH, Clips, fine_tune, fit_conformer
 from trainables.teachers.tune import Recipe as TrainingRecipe
@@ -72,7 +74,9 @@ def prepare(
     faults: list[Fault] = []
     teacher = None
     with gathering(faults):
-        teacher = load_teacher(config, with_heads=with_heads) if config else None
+        if config:
+            # As in a sweep, whose corpus is then theirs as well.
+            teacher = load_teacher(config, with_heads=with_heads).to("cpu", settle(config, native_precision()))
     if teacher:
         faults += _block_faults(teacher, unfreeze)
     with gathering(faults):

@@ -1,5 +1,6 @@
 """The Ray face of DistillRun."""
 
+import time
 from typing import Any
 
 import torch
@@ -7,6 +8,7 @@ from ray import tune
 from ray.tune.result import SHOULD_CHECKPOINT
 
 from trainables.build import build_run, read_checkpoint, save_run
+from trainables.memory import cap_memory
 
 
 class DistillTrainable(tune.Trainable):
@@ -18,22 +20,25 @@ class DistillTrainable(tune.Trainable):
     """
 
     def setup(self, config: dict[str, Any]) -> None:
+        started = time.perf_counter()
         granted = self.trial_resources.required_resources if self.trial_resources else {}
         torch.set_num_threads(max(1, int(granted.get("CPU", 1))))
         gpus = granted.get("GPU", 0)
         if 0 < gpus < 1:
             # A share of a GPU is bookkeeping to Ray: without a cap one trial takes its neighbours' memory.
-            torch.cuda.set_per_process_memory_fraction(gpus)
+            cap_memory(gpus)
         device = "cuda" if gpus else "cpu"
         self.run = build_run(config["trial"], config["corpus"], config["head"], config["objective"], device)
         self.checkpoint_epochs = config["checkpoint_epochs"]
         if config.get("resume_from"):
             self.load_checkpoint(config["resume_from"])
+        self.setup_seconds = time.perf_counter() - started
 
     def step(self) -> dict[str, Any]:
         result = self.run.step()
         due = result["epoch"] % self.checkpoint_epochs == 0
-        return result | {SHOULD_CHECKPOINT: due or result["done"]}
+        setup_seconds, self.setup_seconds = self.setup_seconds, 0.0
+        return result | {"setup_seconds": setup_seconds, SHOULD_CHECKPOINT: due or result["done"]}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         save_run(self.run, checkpoint_dir)

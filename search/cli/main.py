@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from search.cli import data, teacher
 from search.cli.options import try_file, write_whole
@@ -43,6 +44,7 @@ def sweep(
     name: Annotated[str | None, typer.Option(metavar="NAME", help="record under another name than the file's")] = None,
     changes: SetOption = None,
     allow_weak_teacher: Annotated[bool, typer.Option("--allow-weak-teacher", help="insist on a weak teacher")] = False,
+    profiled: Annotated[bool, typer.Option("--profile", help="show where the seconds went")] = False,
 ) -> None:
     """Run a sweep; the same command resumes one that was interrupted and extends one that is done."""
     faults: list[Fault] = []
@@ -58,10 +60,14 @@ def sweep(
     if allow_weak_teacher:
         overrides["teacher.allow_weak"] = True
     config = SweepConfig.load(file, overrides)
+    from search.profile import Profile
     from search.screen.summary import print_summary
     from search.sweep import Sweep
 
-    results = Sweep(config).run()
+    profile = Profile()
+    results = Sweep(config).run(profile=profile)
+    if profiled:
+        Console().print(profile.table())
     print_summary(results, again=shlex.join(["distune", *sys.argv[1:]]))
     if results.n_missing:
         raise typer.Exit(INTERRUPTED)

@@ -1,13 +1,15 @@
 """How the work before the first trial is shown: a progress bar a step, or a line where there is no terminal."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 Tell = Callable[[int, int], None]
 """Told of (done, of)."""
+Steps = Callable[[str], AbstractContextManager[Tell]]
+"""Names a step of the work and gives what to tell of its progress."""
 
 
 @contextmanager

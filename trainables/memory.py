@@ -1,0 +1,49 @@
+"""How much memory a trial needs of its device, measured on one step of it.
+
+A share of a GPU is bookkeeping to Ray, so it must be right: too small and trials run out of memory, too
+large and the GPU idles.
+"""
+
+import os
+import resource
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+
+from trainables.build import build_run
+
+CUDA_CONTEXT_BYTES = 600 * 2**20
+"""What CUDA takes a process before its first tensor, beside what torch allocates: no torch cap covers it."""
+
+
+class MemoryNeed(NamedTuple):
+    """Bytes that a trial's process needs of its device, and that the device has."""
+
+    peak_bytes: int
+    device_bytes: int
+
+
+def measure_need(
+    trial: dict[str, Any], corpus: str, head: str, objective: dict[str, Any], placement: str, device: str
+) -> MemoryNeed:
+    """Peak memory of one training step and one validation of a trial; arguments as of ``build_run``.
+
+    Call it in a process that has done nothing else: peaks are the process's.
+    """
+    run = build_run(trial, corpus, head, objective, device, placement)
+    train = run.corpus.splits["train"].first(run.config.training.batch_size)
+    run.corpus = replace(run.corpus, splits={**run.corpus.splits, "train": train})
+    run.step()
+    if device == "cuda":
+        _, device_bytes = torch.cuda.mem_get_info()
+        return MemoryNeed(torch.cuda.max_memory_reserved() + CUDA_CONTEXT_BYTES, device_bytes)
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return MemoryNeed(kilobytes * 1024, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+
+def cap_memory(gpu_share: float) -> None:
+    """Keep this process within its share of its GPU, so that it cannot take its neighbours' memory."""
+    _, device_bytes = torch.cuda.mem_get_info()
+    allowed = gpu_share - CUDA_CONTEXT_BYTES / device_bytes
+    torch.cuda.set_per_process_memory_fraction(max(0.0, allowed))
