@@ -15,7 +15,7 @@ from spaces.layers import DEEPEST_LAYER
 from spaces.space import LAYERS, SHIPPED_SPACES, Space
 from spaces.sweep import SweepConfig
 from trainables.corpus import check_layers
-from trainables.students import STUDENTS
+from trainables.students import student_names
 from trainables.teachers.base import Teacher
 
 N_DRAWS = 64
@@ -32,8 +32,9 @@ def load_spaces(sweep: SweepConfig, teacher: Teacher | None, faults: list[Fault]
     spaces: dict[str, Space] = {}
     for student, settings in sweep.students.items():
         key = f"students.{student}"
-        if student not in STUDENTS:
-            faults.append(Fault(sweep.name, key, student, f"is no student; choose among {', '.join(sorted(STUDENTS))}"))
+        if student not in student_names():
+            remedy = f"is no student; choose among {', '.join(student_names())}"
+            faults.append(Fault(sweep.name, key, student, remedy))
             continue
         own_space = student if student in SHIPPED_SPACES else FOR_ANY_STUDENT
         try:

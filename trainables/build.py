@@ -8,6 +8,7 @@ import torch
 from spaces.sweep import Objective
 from spaces.trial import TrialConfig
 from trainables.corpus import Corpus
+from trainables.placement import Placement
 from trainables.run import DistillRun
 from trainables.seeding import Randomness, seeds_of
 from trainables.students import Student, build_student
@@ -17,7 +18,12 @@ FINISHED_FILE = "student.pt"
 
 
 def build_run(
-    trial: dict[str, Any], corpus: str | Path, head: str, objective: dict[str, Any], device: str = "cpu"
+    trial: dict[str, Any],
+    corpus: str | Path,
+    head: str,
+    objective: dict[str, Any],
+    device: str = "cpu",
+    placement: Placement = "auto",
 ) -> DistillRun:
     """A fresh run.
 
@@ -26,6 +32,7 @@ def build_run(
         corpus: folder of a finished corpus.
         head: fingerprint of the teacher's head whose logits are taught.
         objective: fields of a sweep's ``Objective``.
+        placement: where the corpus lies while the run trains.
 
     Raises:
         InputError: no such student.
@@ -34,7 +41,8 @@ def build_run(
     """
     config = TrialConfig.from_flat(trial)
     student = seeded_student(config)
-    return DistillRun(config, student, Corpus.open(Path(corpus), head), Objective.model_validate(objective), device)
+    opened = Corpus.open(Path(corpus), head)
+    return DistillRun(config, student, opened, Objective.model_validate(objective), device, placement)
 
 
 def seeded_student(config: TrialConfig) -> Student:

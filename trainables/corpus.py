@@ -13,33 +13,16 @@ Hidden states do not depend on the head, so another head costs no teacher pass.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from trainables.audio.entries import SPLITS
 
 MANIFEST = "corpus.json"
-
-
-class Batch(NamedTuple):
-    """What one step sees, in float32.
-
-    mel: (batch, 1, 64, 151). labels: (batch,) class indices. hard: (batch,) bool.
-    logits: (batch, classes). hidden: per teacher (batch, aligned layers, dim), divided by
-    the teacher's RMS.
-    """
-
-    mel: Tensor
-    labels: Tensor
-    hard: Tensor
-    logits: Tensor
-    hidden: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -75,38 +58,6 @@ class Split:
     @property
     def n_views(self) -> int:
         return self.mel.shape[1]
-
-    def gather(self, index: Tensor, view: Tensor, layers: Mapping[str, tuple[int, ...]]) -> Batch:
-        """The clips ``index`` (batch,), each in its ``view`` (batch,), with the named layers of each teacher."""
-        i, k = index.numpy(), view.numpy()
-        hidden = {
-            teacher: torch.from_numpy(
-                # Two steps: one joint fancy index would copy the clips once a layer.
-                self.hidden[teacher][i, k][:, list(which)].astype(np.float32) / self.rms[teacher]
-            )
-            for teacher, which in layers.items()
-        }
-        return Batch(
-            mel=torch.from_numpy(self.mel[i, k].astype(np.float32)).unsqueeze(1),
-            labels=torch.from_numpy(self.labels[i]),
-            hard=torch.from_numpy(self.hard[i]),
-            logits=torch.from_numpy(self.logits[i, k].astype(np.float32)),
-            hidden=hidden,
-        )
-
-    def shuffled(
-        self, batch_size: int, generator: torch.Generator, layers: Mapping[str, tuple[int, ...]]
-    ) -> Iterator[Batch]:
-        """Every clip once in random order, each in a random view."""
-        order = torch.randperm(len(self), generator=generator)
-        views = torch.randint(self.n_views, (len(self),), generator=generator)
-        for chunk in order.split(batch_size):
-            yield self.gather(chunk, views[chunk], layers)
-
-    def clean(self, batch_size: int, layers: Mapping[str, tuple[int, ...]]) -> Iterator[Batch]:
-        """Every clip once, in order, in its clean view."""
-        for chunk in torch.arange(len(self)).split(batch_size):
-            yield self.gather(chunk, torch.zeros_like(chunk), layers)
 
 
 @dataclass(frozen=True)
@@ -160,7 +111,8 @@ def read_teachers(folder: Path) -> dict[str, TeacherStates]:
 
 def _open_split(folder: Path, head: str, rms: Mapping[str, float]) -> Split:
     def mapped(name: str) -> np.ndarray:
-        return np.load(folder / f"{name}.npy", mmap_mode="r")
+        # Copy on write, for torch has no read-only tensors: no write reaches the file.
+        return np.load(folder / f"{name}.npy", mmap_mode="c")
 
     return Split(
         mel=mapped("mel"),

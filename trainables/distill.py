@@ -8,6 +8,7 @@ from ray import tune
 from ray.tune.result import SHOULD_CHECKPOINT
 
 from trainables.build import build_run, read_checkpoint, save_run
+from trainables.heap import keep_freed_memory
 from trainables.memory import cap_memory
 
 
@@ -15,20 +16,28 @@ class DistillTrainable(tune.Trainable):
     """One trial on a worker.
 
     Its config: ``trial`` (dotted keys), ``corpus`` (folder), ``head`` (fingerprint), ``objective``,
-    ``checkpoint_epochs``, and ``resume_from`` (a checkpoint's folder, or None). Its results count in
-    ``epoch``: a trial that goes on under a new Tune trial starts at training_iteration 1 again.
+    ``checkpoint_epochs``; and perhaps ``corpus_placement``, and ``resume_from`` (a checkpoint's folder).
+    Its results count in ``epoch``: a trial that goes on under a new Tune trial starts at training_iteration 1 again.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
         started = time.perf_counter()
         granted = self.trial_resources.required_resources if self.trial_resources else {}
         torch.set_num_threads(max(1, int(granted.get("CPU", 1))))
+        keep_freed_memory()
         gpus = granted.get("GPU", 0)
         if 0 < gpus < 1:
             # A share of a GPU is bookkeeping to Ray: without a cap one trial takes its neighbours' memory.
             cap_memory(gpus)
         device = "cuda" if gpus else "cpu"
-        self.run = build_run(config["trial"], config["corpus"], config["head"], config["objective"], device)
+        self.run = build_run(
+            config["trial"],
+            config["corpus"],
+            config["head"],
+            config["objective"],
+            device,
+            config.get("corpus_placement", "auto"),
+        )
         self.checkpoint_epochs = config["checkpoint_epochs"]
         if config.get("resume_from"):
             self.load_checkpoint(config["resume_from"])

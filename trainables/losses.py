@@ -1,6 +1,6 @@
 """What a student learns from: labels, a teacher's logits and a teacher's hidden states."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -85,24 +85,21 @@ def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, temperatur
     return temperature**2 * divergence
 
 
-def alignment_loss(projected: Mapping[str, Sequence[Tensor]], hidden: Mapping[str, Tensor]) -> Tensor:
+def alignment_loss(projected: Mapping[str, Tensor], hidden: Mapping[str, Tensor]) -> Tensor:
     """Mean over (teacher, layer) pairs of the mean squared error.
 
     The platform sums over pairs; the mean keeps one weight's meaning for any number of layers.
 
     Args:
-        projected: per teacher and layer (batch, dim).
-        hidden: per teacher (batch, layers, dim), without gradient, divided by the teacher's RMS.
+        projected: per teacher (layers, batch, dim).
+        hidden: the same, without gradient, divided by the teacher's RMS.
 
     Returns:
         Scalar, in units of the teacher's mean square.
     """
-    errors = [
-        F.mse_loss(layer.float(), hidden[teacher][:, i])
-        for teacher, layers in projected.items()
-        for i, layer in enumerate(layers)
-    ]
-    return torch.stack(errors).mean()
+    # A teacher's layers have one size, so the mean over them all is the mean of their means.
+    sums = [len(layers) * F.mse_loss(layers.float(), hidden[teacher]) for teacher, layers in projected.items()]
+    return torch.stack(sums).sum() / sum(map(len, projected.values()))
 
 
 def total_loss(terms: Mapping[str, Tensor], distillation: Distillation) -> Tensor:

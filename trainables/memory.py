@@ -6,12 +6,12 @@ large and the GPU idles.
 
 import os
 import resource
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 
 from trainables.build import build_run
+from trainables.placement import Placement
 
 CUDA_CONTEXT_BYTES = 600 * 2**20
 """What CUDA takes a process before its first tensor, beside what torch allocates: no torch cap covers it."""
@@ -25,15 +25,14 @@ class MemoryNeed(NamedTuple):
 
 
 def measure_need(
-    trial: dict[str, Any], corpus: str, head: str, objective: dict[str, Any], placement: str, device: str
+    trial: dict[str, Any], corpus: str, head: str, objective: dict[str, Any], placement: Placement, device: str
 ) -> MemoryNeed:
     """Peak memory of one training step and one validation of a trial; arguments as of ``build_run``.
 
     Call it in a process that has done nothing else: peaks are the process's.
     """
     run = build_run(trial, corpus, head, objective, device, placement)
-    train = run.corpus.splits["train"].first(run.config.training.batch_size)
-    run.corpus = replace(run.corpus, splits={**run.corpus.splits, "train": train})
+    run.splits["train"] = run.splits["train"].first(run.config.training.batch_size)
     run.step()
     if device == "cuda":
         _, device_bytes = torch.cuda.mem_get_info()

@@ -53,10 +53,17 @@ class Optimization:
         self.scaler.scale(loss).backward()
         if self.config.optimizer.gradient_clip > 0:
             self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.parameters, self.config.optimizer.gradient_clip)
+            self._clip(self.config.optimizer.gradient_clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.n_steps += 1
+
+    def _clip(self, longest: float) -> None:
+        """Cut the gradient, all parameters together, to a norm of at most ``longest``."""
+        norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        # A CPU need not wait to know the norm, and where nothing is cut saves a pass over all gradients.
+        if self.device.type != "cpu" or norm > longest:
+            nn.utils.clip_grads_with_norm_(self.parameters, longest, norm)
 
     def state_dict(self) -> dict[str, Any]:
         return {

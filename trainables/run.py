@@ -1,7 +1,7 @@
 """The training loop of one trial, in plain torch."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import ceil, isfinite
 from typing import Any, NamedTuple
 
@@ -10,17 +10,20 @@ from torch import Tensor
 
 from spaces.sweep import Objective
 from spaces.trial import TrialConfig
-from trainables.corpus import Batch, Corpus
+from trainables.batches import Batch
+from trainables.corpus import Corpus
 from trainables.losses import alignment_loss, class_weights, distillation_loss, student_loss, total_loss
 from trainables.metrics import evaluate
 from trainables.optimization import Optimization
+from trainables.placement import Placement, place
 from trainables.projector import Projectors
 from trainables.schedules import temperature_at
 from trainables.seeding import Randomness, seeds_of
 from trainables.spec_augment import spec_augment
 from trainables.students.base import Student
 
-VALIDATION_BATCH = 128
+VALIDATION_BATCH = {"cpu": 32, "cuda": 128}
+"""By device. On a CPU, activations of more clips leave its caches: measured, a third more time for tiny_conv."""
 KNOBS = {
     "student_loss": "training.learning_rate",
     "distillation_loss": "distillation.temperature",
@@ -49,13 +52,20 @@ class DistillRun:
         student: with fresh weights; moved to ``device`` and trained in place.
         objective: what decides the best epoch, and the rates at which metrics are read.
         device: where to train, e.g. ``"cuda"``.
+        placement: where the corpus lies meanwhile; no result depends on it.
 
     Raises:
         ValueError: the corpus lacks the aligned layers, or has other classes than the student.
     """
 
     def __init__(
-        self, config: TrialConfig, student: Student, corpus: Corpus, objective: Objective, device: str = "cpu"
+        self,
+        config: TrialConfig,
+        student: Student,
+        corpus: Corpus,
+        objective: Objective,
+        device: str = "cpu",
+        placement: Placement = "auto",
     ) -> None:
         train = corpus.splits["train"]
         if train.logits.shape[-1] != config.model.num_classes:
@@ -63,8 +73,9 @@ class DistillRun:
                 f"model.num_classes={config.model.num_classes}, but the corpus has {train.logits.shape[-1]} classes; "
                 "set the one to the other"
             )
-        self.config, self.corpus, self.objective, self.device = config, corpus, objective, torch.device(device)
+        self.config, self.objective, self.device = config, objective, torch.device(device)
         self.layers = corpus.layers_of(config.distillation.aligned)
+        self.splits = place(corpus, self.layers, placement, self.device)
         seeds = seeds_of(config.seed)
         self.data_generator = torch.Generator().manual_seed(seeds.data)
         self.randomness = Randomness(seeds.dropout, self.device)
@@ -79,6 +90,7 @@ class DistillRun:
         parameters = [*self.student.parameters(), *self.projectors.parameters()]
         self.optimization = Optimization(parameters, config, self.steps_per_epoch, self.device)
         self.epoch = 0
+        self.data_seconds = 0.0
         self.result: dict[str, Any] = {}
         self.best: Best | None = None
 
@@ -96,18 +108,23 @@ class DistillRun:
         """Train and validate one epoch; a run that is done reports its last result again.
 
         Returns:
-            epoch (the first is 1), done, temperature, learning_rate (of the last step), epoch_seconds;
-            train_* and val_* losses, the total as ``loss`` and each term unweighted; the metrics of
-            :func:`trainables.metrics.evaluate` as val_*; best_epoch and best_objective so far.
+            epoch (the first is 1), done, temperature, learning_rate (of the last step); train_* and val_*
+            losses, the total as ``loss`` and each term unweighted; the metrics of
+            :func:`trainables.metrics.evaluate` as val_*; best_epoch and best_objective so far; wall seconds:
+            epoch_seconds, of which train_seconds and val_seconds, and within those two data_seconds, the
+            wait for batches. On CUDA they are the host's: a batch is waited for until it is asked of the
+            GPU, and what the GPU computes shows where the host next waits for it, at the epoch's end.
 
         Raises:
             NonFiniteLossError: names epoch, step and the knob to turn.
         """
         if self.done:
             return self.result
-        started, temperature = time.perf_counter(), self.temperature
+        started, temperature, self.data_seconds = time.perf_counter(), self.temperature, 0.0
         train = self.train_epoch()
+        trained = time.perf_counter()
         val = self.measure("val")
+        measured = time.perf_counter()
         self.epoch += 1
         result = {
             "epoch": self.epoch,
@@ -117,7 +134,12 @@ class DistillRun:
             **{f"val_{name}": value for name, value in val.items()},
         }
         self._keep_best(result)
-        result["epoch_seconds"] = time.perf_counter() - started
+        result |= {
+            "epoch_seconds": time.perf_counter() - started,
+            "train_seconds": trained - started,
+            "val_seconds": measured - trained,
+            "data_seconds": self.data_seconds,
+        }
         self.result = result
         return result
 
@@ -125,11 +147,9 @@ class DistillRun:
         """Every training clip once, each in one of its views; the mean of each loss over clips."""
         self.student.train()
         temperature, losses, sizes = self.temperature, [], []
-        batches = self.corpus.splits["train"].shuffled(
-            self.config.training.batch_size, self.data_generator, self.layers
-        )
+        batches = self.splits["train"].shuffled(self.config.training.batch_size, self.data_generator)
         with self.randomness.installed():
-            for batch in batches:
+            for batch in self._waited_for(batches):
                 mel = spec_augment(batch.mel, self.config.augmentation, self.data_generator)
                 terms, _ = self._terms(batch._replace(mel=mel), temperature)
                 total = total_loss(terms, self.config.distillation)
@@ -143,7 +163,8 @@ class DistillRun:
         """The mean of each loss over a split's clean clips, and every metric."""
         self.student.eval()
         losses, sizes, logits = [], [], []
-        for batch in self.corpus.splits[split].clean(VALIDATION_BATCH, self.layers):
+        batches = self.splits[split].clean(VALIDATION_BATCH[self.device.type])
+        for batch in self._waited_for(batches):
             terms, batch_logits = self._terms(batch, self.temperature)
             losses.append(torch.stack([total_loss(terms, self.config.distillation), *terms.values()]))
             sizes.append(len(batch.labels))
@@ -151,7 +172,7 @@ class DistillRun:
         means = self._means(losses, sizes, [*terms], f"the {split} split")
         metrics = evaluate(
             torch.cat(logits).cpu().numpy(),
-            self.corpus.splits[split].labels,
+            self.splits[split].labels.cpu().numpy(),
             fpr=self.objective.fpr,
             false_accepts_per_hour=self.objective.false_accepts_per_hour,
         )
@@ -200,25 +221,31 @@ class DistillRun:
             getattr(self, part).load_state_dict(state[part])
         self.data_generator.set_state(state["data_generator"])
 
+    def _waited_for(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The batches, with the time that each took to come added to ``data_seconds``."""
+        while True:
+            started = time.perf_counter()
+            batch = next(batches, None)
+            self.data_seconds += time.perf_counter() - started
+            if batch is None:
+                return
+            yield batch
+
     def _terms(self, batch: Batch, temperature: float) -> tuple[dict[str, Tensor], Tensor]:
         """The loss terms that this trial has, as scalars, and the student's logits, all in float32."""
-        to = self.device
         with self.optimization.autocast():
             # One pass serves logits and alignment, and both send gradients back through it.
-            embedding = self.student.embed(batch.mel.to(to, non_blocking=True))
+            embedding = self.student.embed(batch.mel)
             logits = self.student.classify(embedding)
             projected = self.projectors(embedding)
         logits = logits.float()
         terms = {
-            "student": student_loss(
-                logits, batch.labels.to(to), batch.hard.to(to), self.class_weights, self.config.loss
-            )
+            "student": student_loss(logits, batch.labels, batch.hard, self.class_weights, self.config.loss),
         }
         if self.config.distillation.enabled:
-            terms["distillation"] = distillation_loss(logits, batch.logits.to(to), temperature)
+            terms["distillation"] = distillation_loss(logits, batch.logits, temperature)
         if self.layers:
-            hidden = {teacher: states.to(to, non_blocking=True) for teacher, states in batch.hidden.items()}
-            terms["alignment"] = alignment_loss(projected, hidden)
+            terms["alignment"] = alignment_loss(projected, batch.hidden)
         return terms, logits
 
     def _means(self, losses: list[Tensor], sizes: list[int], terms: Sequence[str], where: str) -> dict[str, float]:
@@ -255,7 +282,7 @@ class DistillRun:
         improved = self.best is None or sign * value > sign * self.best.result["best_objective"]
         if improved:
             result |= {"best_epoch": self.epoch, "best_objective": value}
-            weights = {name: tensor.detach().cpu().clone() for name, tensor in self.student.state_dict().items()}
+            weights = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.student.state_dict().items()}
             self.best = Best(result, weights)
         elif self.best is not None:
             result |= {key: self.best.result[key] for key in ("best_epoch", "best_objective")}

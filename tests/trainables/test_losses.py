@@ -78,8 +78,8 @@ def test_other_classes_than_the_teachers_are_refused():
 
 def test_alignment_is_a_mean_over_pairs_of_means_over_tensors():
     # Errors 1 and 4 from the two layers of one teacher, 4 from the other's one: (1 + 4 + 4) / 3.
-    hidden = {"wide": torch.zeros(2, 2, 8), "narrow": torch.zeros(2, 1, 3)}
-    projected = {"wide": [torch.ones(2, 8), 2 * torch.ones(2, 8)], "narrow": [2 * torch.ones(2, 3)]}
+    hidden = {"wide": torch.zeros(2, 5, 8), "narrow": torch.zeros(1, 5, 3)}
+    projected = {"wide": torch.stack([torch.ones(5, 8), 2 * torch.ones(5, 8)]), "narrow": 2 * torch.ones(1, 5, 3)}
     assert alignment_loss(projected, hidden).item() == pytest.approx(3)
 
 

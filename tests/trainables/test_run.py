@@ -11,7 +11,7 @@ from spaces.trial import TrialConfig
 from trainables.build import best_student, read_checkpoint, save_run, seeded_student
 from trainables.corpus import Corpus
 from trainables.run import DistillRun, NonFiniteLossError
-from trainables.students import STUDENTS
+from trainables.students import student_names
 
 ALIGNED = {
     "distillation.alpha": 0.4,
@@ -29,7 +29,7 @@ def build(corpus: Corpus, **flat: object) -> DistillRun:
 
 def steps(run: DistillRun, n: int) -> list[dict]:
     """Results of n epochs without their wall time."""
-    return [{key: value for key, value in run.step().items() if key != "epoch_seconds"} for _ in range(n)]
+    return [{key: value for key, value in run.step().items() if not key.endswith("_seconds")} for _ in range(n)]
 
 
 def gradients(corpus: Corpus, weight: float) -> dict[str, torch.Tensor]:
@@ -80,7 +80,10 @@ def test_alignment_alone_and_logits_alone_are_trials_like_any_other(corpus):
 def test_two_teachers_have_a_projector_a_layer_each_and_the_layers_they_have(dual_corpus):
     run = build(dual_corpus)
     assert run.layers == {"wav2vec2": (0, 2, 4), "conformer": (0, 2)}
-    assert run.projectors.n_layers == {"wav2vec2": 3, "conformer": 2}
+    assert {teacher: len(layers) for teacher, layers in run.projectors(torch.zeros(1, 64)).items()} == {
+        "wav2vec2": 3,
+        "conformer": 2,
+    }
     assert np.isfinite(steps(run, 1)[0]["val_alignment_loss"])
 
 
@@ -143,6 +146,11 @@ def test_an_objective_that_falls_is_best_at_its_lowest(corpus):
     assert run.result["best_objective"] == min(rates) < max(rates)
 
 
+def test_seconds_apart_are_parts_of_the_epochs(corpus):
+    result = build(corpus).step()
+    assert 0 < result["data_seconds"] < result["train_seconds"] + result["val_seconds"] < result["epoch_seconds"]
+
+
 def test_a_run_that_is_done_reports_its_last_result_again(corpus):
     run = build(corpus, training__epochs=2)
     assert steps(run, 3)[2] == steps(run, 1)[0]
@@ -165,7 +173,7 @@ def test_a_term_that_is_alone_not_finite_names_its_own_knob(corpus):
 
 
 TRIALS = [
-    *({"model__architecture": name} for name in STUDENTS),
+    *({"model__architecture": name} for name in student_names()),
     *({"distillation__temperature_scheduler": name} for name in ("linear_decay", "exponential_decay")),
     {"optimizer__optimizer": "sgd", "optimizer__scheduler": "none"},
     {"optimizer__optimizer": "adam", "distillation__enabled": False},

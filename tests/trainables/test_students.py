@@ -1,5 +1,7 @@
 """Every student: size, shapes, registry."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,14 +12,31 @@ import trainables.students
 from spaces.errors import InputError
 from spaces.trial import Model, TrialConfig
 from trainables.build import seeded_student
-from trainables.students import STUDENTS, Student, build_student, register_student
+from trainables.students import Student, build_student, register_student, student_names
+from trainables.students.base import STUDENTS
 
 SIZES = {"tiny_conv": (60_530, 64), "mobilenetv3": (1_519_618, 1024), "resnet18": (11_171_266, 512)}
 
 
 def test_each_file_of_the_package_is_one_student_of_that_name():
     files = {path.stem for path in Path(trainables.students.__file__).parent.glob("*.py")} - {"__init__", "base"}
-    assert set(STUDENTS) == files == set(SIZES)
+    assert set(student_names()) == files == set(SIZES)
+    for name in files:
+        build_student(Model(architecture=name))
+    assert set(STUDENTS) == files
+
+
+def test_a_worker_imports_only_the_student_it_trains():
+    program = """
+import sys
+from spaces.trial import Model
+from trainables.students import build_student, student_names
+assert "resnet18" in student_names()
+build_student(Model(architecture="tiny_conv"))
+print([name for name in ("torchvision", "sklearn") if name in sys.modules])
+"""
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert told.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -76,7 +95,7 @@ def test_a_newcomer_registers_with_one_class(monkeypatch):
         def classify(self, embedding: Tensor) -> Tensor:
             return torch.cat([-embedding, embedding], dim=1)
 
-    assert known["average"] is Average
+    assert known["average"] is Average and "average" in student_names()
     logits = build_student(Model(architecture="average"))(torch.full((1, 1, 64, 151), 2.0))
     assert logits.tolist() == [[-2.0, 2.0]]
     with pytest.raises(ValueError, match="already"):

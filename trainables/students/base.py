@@ -1,7 +1,10 @@
 """What a student is, and the registry of students."""
 
+import importlib
+import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from torch import Tensor, nn
@@ -10,7 +13,7 @@ from spaces.errors import Fault, InputError
 from spaces.trial import Model
 
 STUDENTS: dict[str, type["Student"]] = {}
-"""Students by name, filled by importing ``trainables.students``."""
+"""Students by name, each registered as its module is imported, which is when it is first built."""
 
 S = TypeVar("S", bound="type[Student]")
 
@@ -55,15 +58,23 @@ def register_student(name: str) -> Callable[[S], S]:
     return register
 
 
+def student_names() -> list[str]:
+    """Every student there is: the modules of this package, imported or not, and what was registered elsewhere."""
+    modules = {module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])}
+    return sorted(modules - {"base"} | set(STUDENTS))
+
+
 def build_student(model: Model) -> Student:
     """The student that a trial names, with fresh weights from torch's global generator.
 
     Raises:
         InputError: no such student.
     """
-    if model.architecture not in STUDENTS:
-        remedy = (
-            f"is not a student; choose one of {sorted(STUDENTS)} or add trainables/students/{model.architecture}.py"
-        )
-        raise InputError(Fault("trial", "model.architecture", model.architecture, remedy))
-    return STUDENTS[model.architecture](model)
+    name, names = model.architecture, student_names()
+    if name not in names:
+        remedy = f"is not a student; choose one of {names} or add trainables/students/{name}.py"
+        raise InputError(Fault("trial", "model.architecture", name, remedy))
+    if name not in STUDENTS:
+        # Only now, for a worker that trains tiny_conv need not wait for torchvision.
+        importlib.import_module(f"trainables.students.{name}")
+    return STUDENTS[name](model)
