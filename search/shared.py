@@ -83,7 +83,7 @@ def make_shared(sweep: SweepConfig, home: Home, step: Steps) -> Shared:
     with gathering(faults):
         views = ViewMaker(sweep.data.views)
     with gathering(faults), step("reading clips") as progress:
-        clips = load_clips(sweep.data, progress)
+        clips = load_clips(sweep.data, progress, home.sounds)
     refuse(faults)
     assert teacher is not None  # refused above
     for note in clips.report.notes:

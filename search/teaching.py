@@ -76,13 +76,14 @@ def prepare(
     with gathering(faults):
         if config:
             # As in a sweep, whose corpus is then theirs as well.
-            teacher = load_teacher(config, with_heads=with_heads).to("cpu", settle(config, native_precision()))
+            precision = settle(config, native_precision(torch.cuda.is_available()))
+            teacher = load_teacher(config, with_heads=with_heads).to("cpu", precision)
     if teacher:
         faults += _block_faults(teacher, unfreeze)
     with gathering(faults):
         views = ViewMaker(data.views)
     with gathering(faults), step("reading clips") as progress:
-        clips = load_clips(data, progress)
+        clips = load_clips(data, progress, home.sounds)
     refuse(faults)
     return teacher, Lesson(clips, views, home, step)
 

@@ -59,6 +59,9 @@ class Teacher(Section):
     mixing: Literal["confidence", "gentle"] = Field(
         "confidence", description="dual: the platform's softmax of 1/entropy, or normalised entropy's complement"
     )
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="of the teacher's forward pass; auto: float16 on a GPU, float32 on a CPU"
+    )
     minimum_f1: float = Field(0.80, ge=0, le=1, description="validation F1 under which a teacher is refused")
     allow_weak: bool = Field(False, description="go on with a teacher under minimum_f1")
 
@@ -119,6 +122,9 @@ class Resources(Section):
     gpus_per_trial: float | None = Field(None, ge=0, description="none: 1/4 where the cluster has GPUs, else 0")
     max_concurrent_trials: int | None = Field(None, ge=1, description="none: as many as fit")
     checkpoint_epochs: int = Field(5, ge=1, description="epochs between checkpoints")
+    corpus_placement: Literal["auto", "device", "memory", "disk"] = Field(
+        "auto", description="where the corpus lies while trials train; auto: the first of these with room for it"
+    )
     address: str | None = Field(None, description="a Ray cluster to join; none: start Ray here")
 
 

@@ -1,91 +1,69 @@
 """Building a corpus: each view of each clip passes the front-end and the teachers once, ever.
 
-The arrays grow in ``<fingerprint>.partial`` beside a note of how many clips are done; when all are,
-the folder takes its final name, in one step. So an interrupted build goes on where it stopped, and a
-half-written one has a name that nobody opens.
+The arrays are laid out whole in ``<fingerprint>.partial`` and filled shard by shard (`corpus_shards`); when no
+shard is missing, the folder takes its final name, in one step. So an interrupted build goes on where it stopped,
+and a half-written one has a name that nobody opens.
 """
 
-import hashlib
 import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from filelock import FileLock
 from numpy.lib.format import open_memmap
 
 from spaces.errors import Fault, InputError
-from trainables.audio.check import LoadedClips, stream
 from trainables.audio.entries import SPLITS, Split
-from trainables.audio.frontend import N_FRAMES, N_MELS, LogMel
-from trainables.audio.views import ViewMaker
+from trainables.audio.frontend import N_FRAMES, N_MELS
 from trainables.corpus import MANIFEST
-from trainables.teachers.base import Encoder
+from trainables.corpus_fill import fill_here
+from trainables.corpus_recipe import VERSION, Recipe
+from trainables.corpus_shards import MARKERS, Shard, cut, missing
+from trainables.teachers.head import N_CLASSES
 
-VERSION = 1  # raise it when the same clips would give other arrays
-CLIPS_PER_SHARD = 16
-PROGRESS = "progress.json"
 Progress = Callable[[int, int], None]  # clips done, clips in all
+Fill = Callable[[Recipe, Path, Sequence[Shard], Callable[[Shard], None]], None]
+"""Computes shards into a folder, telling of each that is done; `corpus_fill.fill_here` is one."""
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What a corpus is made of, and so what its fingerprint covers."""
-
-    clips: LoadedClips
-    views: ViewMaker
-    encoders: Mapping[str, Encoder]
-
-    @property
-    def fingerprint(self) -> str:
-        """16 hex digits over teachers, front-end, views, and each clip's content, label and split."""
-        digest = hashlib.sha256(f"{VERSION} {self.views.fingerprint}".encode())
-        for name, encoder in sorted(self.encoders.items()):
-            digest.update(f"{name} {encoder.fingerprint}".encode())
-        for split in SPLITS:
-            for clip in self.clips.of(split):
-                digest.update(f"{split} {clip.content_hash} {clip.clip.label} {clip.clip.hard}".encode())
-        return digest.hexdigest()[:16]
-
-    def n_views(self, split: Split) -> int:
-        """Only training clips are augmented; the others are judged as they are."""
-        return self.views.views.count if split == "train" else 1
-
-
-def build_corpus(recipe: Recipe, corpora: Path, progress: Progress = lambda done, of: None) -> Path:
+def build_corpus(
+    recipe: Recipe, corpora: Path, progress: Progress = lambda done, of: None, fill: Fill = fill_here
+) -> Path:
     """The corpus of ``recipe`` under ``corpora``, built where it is missing.
 
     Args:
         progress: told of clips done and clips in all.
+        fill: who computes the shards; by default this process.
 
     Returns:
         Its folder; `corpus_logits.write_logits` adds a head's logits.
 
     Raises:
-        InputError: the disk has no room for it.
+        InputError: the disk has no room for it, or a clip is no longer what was checked.
     """
-    folder = corpora / recipe.fingerprint
+    fingerprint = recipe.fingerprint
+    folder = corpora / fingerprint
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
             partial = folder.with_suffix(".partial")
             _refuse_a_full_disk(recipe, partial)
-            partial.mkdir(exist_ok=True)
+            (partial / MARKERS).mkdir(parents=True, exist_ok=True)
             for split in SPLITS:
                 _allocate(recipe, split, partial / split)
-            _fill(recipe, partial, progress)
-            _finish(recipe, partial)
+            _fill(recipe, partial, progress, fill)
+            _finish(recipe, fingerprint, partial)
             partial.rename(folder)
+        # Only now: a kill before the rename must not lose what is done.
+        shutil.rmtree(folder / MARKERS, ignore_errors=True)
     return folder
 
 
 def _shapes(recipe: Recipe, split: Split) -> dict[str, tuple[tuple[int, ...], type]]:
-    n, k = len(recipe.clips.of(split)), recipe.n_views(split)
+    n, k = recipe.n_clips[split], recipe.n_views(split)
     hidden = {
         f"hidden.{name}": ((n, k, encoder.n_layers, encoder.dim), np.float16)
         for name, encoder in recipe.encoders.items()
@@ -95,12 +73,16 @@ def _shapes(recipe: Recipe, split: Split) -> dict[str, tuple[tuple[int, ...], ty
 
 def _refuse_a_full_disk(recipe: Recipe, partial: Path) -> None:
     """Before anything is allocated, so that a refused build leaves the disk as it was."""
-    n_bytes = sum(
-        math.prod(shape) * np.dtype(dtype).itemsize
-        for split in SPLITS
-        for name, (shape, dtype) in _shapes(recipe, split).items()
-        if not (partial / split / f"{name}.npy").exists()
-    )
+    n_bytes = 0
+    for split in SPLITS:
+        # A head's logits follow when the arrays are whole.
+        later = {"logits": ((recipe.n_clips[split], recipe.n_views(split), N_CLASSES), np.float32)}
+        if not all((partial / split / f"{name}.npy").exists() for name in _shapes(recipe, split)):
+            n_bytes += sum(
+                math.prod(shape) * np.dtype(dtype).itemsize
+                for name, (shape, dtype) in (_shapes(recipe, split) | later).items()
+                if not (partial / split / f"{name}.npy").exists()
+            )
     free = shutil.disk_usage(partial.parent).free
     if n_bytes > free:
         remedy = f"the corpus needs {n_bytes / 1e9:.3g} GB more and {free / 1e9:.3g} GB are free; free some, " \
@@ -109,7 +91,7 @@ def _refuse_a_full_disk(recipe: Recipe, partial: Path) -> None:
 
 
 def _allocate(recipe: Recipe, split: Split, folder: Path) -> None:
-    """Claim the room at once: a memory map that meets a full disk kills the process."""
+    """Claim the room at once: a disk that fills up later would end the build hours into it."""
     folder.mkdir(exist_ok=True)
     for name, (shape, dtype) in _shapes(recipe, split).items():
         path = folder / f"{name}.npy"
@@ -125,50 +107,23 @@ def _allocate(recipe: Recipe, split: Split, folder: Path) -> None:
     np.save(folder / "hard.npy", np.array([clip.clip.hard for clip in clips], np.bool_))
 
 
-def _fill(recipe: Recipe, partial: Path, progress: Progress) -> None:
-    note = partial / PROGRESS
-    done: dict[str, int] = json.loads(note.read_text()) if note.exists() else dict.fromkeys(SPLITS, 0)
-    total = sum(len(recipe.clips.of(split)) for split in SPLITS)
-    log_mel = LogMel()
-    for split in SPLITS:
-        arrays = {name: np.load(partial / split / f"{name}.npy", mmap_mode="r+") for name in _shapes(recipe, split)}
-        for start, audio in _shards(recipe, split, done[split]):
-            stop = start + len(audio)
-            for name, values in _states(audio, log_mel, recipe.encoders).items():
-                arrays[name][start:stop] = values
-                arrays[name].flush()
-            done[split] = stop
-            _write_atomically(note, json.dumps(done))
-            progress(sum(done.values()), total)
+def _fill(recipe: Recipe, partial: Path, progress: Progress, fill: Fill) -> None:
+    """Have all missing shards computed, and hear of each."""
+    shards = cut(recipe.n_clips)
+    total, left = len(recipe.clips), missing(partial, shards)
+    done = total - sum(map(len, left))
+
+    def on_shard(shard: Shard) -> None:
+        nonlocal done
+        done += len(shard)
+        progress(done, total)
+
+    fill(recipe, partial, left, on_shard)
+    if still := missing(partial, shards):
+        raise RuntimeError(f"{len(still)} shards of {partial} were left out, {still[0].marker} first; start again")
 
 
-def _shards(recipe: Recipe, split: Split, first: int) -> Iterator[tuple[int, np.ndarray]]:
-    """From clip ``first`` on: where a shard starts, and its views (clips, K, 24000)."""
-    clips = recipe.clips.of(split)[first:]
-    views = (
-        np.stack([recipe.views.view(samples, clip.content_hash, k) for k in range(recipe.n_views(split))])
-        for clip, samples in zip(clips, stream(clips), strict=True)
-    )
-    start = first
-    while shard := list(islice(views, CLIPS_PER_SHARD)):
-        yield start, np.stack(shard)
-        start += len(shard)
-
-
-@torch.inference_mode()
-def _states(audio: np.ndarray, log_mel: LogMel, encoders: Mapping[str, Encoder]) -> dict[str, np.ndarray]:
-    """What is stored of views (clips, K, 24000)."""
-    waveform = torch.from_numpy(audio).flatten(0, 1)
-    states = {"mel": log_mel(waveform).squeeze(1)}
-    states |= {f"hidden.{name}": encoder.encode(waveform) for name, encoder in encoders.items()}
-    stored = {name: values.to(torch.float16).unflatten(0, audio.shape[:2]).numpy() for name, values in states.items()}
-    for name, values in stored.items():
-        if not np.isfinite(values).all():
-            raise FloatingPointError(f"{name} holds values that are not finite in half precision; check the teacher")
-    return stored
-
-
-def _finish(recipe: Recipe, partial: Path) -> None:
+def _finish(recipe: Recipe, fingerprint: str, partial: Path) -> None:
     teachers = {}
     for name, encoder in recipe.encoders.items():
         states = np.load(partial / "train" / f"hidden.{name}.npy", mmap_mode="r")
@@ -176,21 +131,16 @@ def _finish(recipe: Recipe, partial: Path) -> None:
         teachers[name] = {"n_layers": encoder.n_layers, "dim": encoder.dim, "rms": rms}
     manifest = {
         "version": VERSION,
-        "fingerprint": recipe.fingerprint,
+        "fingerprint": fingerprint,
         "teachers": teachers,
-        "n_clips": {split: len(recipe.clips.of(split)) for split in SPLITS},
+        "n_clips": recipe.n_clips,
         "n_views": {split: recipe.n_views(split) for split in SPLITS},
     }
-    (partial / PROGRESS).unlink()
-    _write_atomically(partial / MANIFEST, json.dumps(manifest, indent=2))
+    temporary = partial / f"{MANIFEST}.tmp"
+    temporary.write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+    temporary.replace(partial / MANIFEST)
 
 
 def _root_mean_square(states: np.ndarray, rows: int = 1024) -> float:
     squares = [np.square(states[i : i + rows], dtype=np.float64).sum() for i in range(0, len(states), rows)]
     return math.sqrt(sum(squares) / states.size)
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

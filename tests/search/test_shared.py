@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import ray
+import torch
 
 from search.home import open_home
 from search.screen.steps import silent_steps
@@ -13,7 +14,8 @@ from spaces.errors import InputError
 from spaces.sweep import SweepConfig
 from tests.trainables.recipes import contents, write_clips
 from tests.trainables.teachers.conftest import CONFIGS, random_model, saved
-from trainables import corpus_build
+from trainables import corpus_fill, corpus_logits
+from trainables.audio import scan, sounds
 from trainables.corpus import Corpus
 
 STUDENT = "students.tiny_conv.fixed"
@@ -151,10 +153,25 @@ def test_trials_share_a_corpus_and_a_fitted_teacher(sweep, home):
 def test_the_same_sweep_again_shares_the_same_and_computes_nothing(sweep, home, monkeypatch):
     first = make_shared(sweep(), home, silent_steps)
     before = contents(first.corpus)
-    monkeypatch.setattr(corpus_build, "LogMel", None)  # whatever fills a corpus needs it
+    monkeypatch.setattr(corpus_fill, "LogMel", None)  # whatever fills a corpus needs it
+    monkeypatch.setattr(corpus_logits, "fit_head", None)
     again = make_shared(sweep(), home, silent_steps)
     assert (again.corpus, again.fingerprint, again.facts) == (first.corpus, first.fingerprint, first.facts)
     assert contents(first.corpus) == before
+
+
+def test_clips_are_not_decoded_again_for_the_same_sweep(sweep, home, monkeypatch):
+    monkeypatch.setattr(sounds, "SETTLED_NS", -(10**18))  # the clips were written a moment ago
+    make_shared(sweep(), home, silent_steps)
+    monkeypatch.setattr(scan, "measure", None)
+    make_shared(sweep(), home, silent_steps)
+    assert home.sounds.is_file()
+
+
+def test_a_half_precision_without_a_gpu_is_refused_beside_all_else(sweep, home, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    told = faults(sweep(data={"path": tmp_path / "no-clips"}, teacher={"precision": "bfloat16"}), home)
+    assert set(told) == {"data.path", "teacher.precision"}
 
 
 def test_a_fixed_key_reaches_the_students_space(sweep, home):

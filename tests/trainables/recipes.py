@@ -5,6 +5,7 @@ corpus in shards of two clips, tells how many it made, and with KILL_AT ends its
 clips are done.
 """
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -17,10 +18,12 @@ import torch
 
 from spaces.sweep import Data, Views
 from tests.trainables.teachers.conftest import CONFIGS, random_model
-from trainables import corpus_build
+from trainables import corpus_shards
 from trainables.audio.check import load_clips
 from trainables.audio.views import ViewMaker
-from trainables.corpus_build import Recipe, build_corpus
+from trainables.corpus_build import build_corpus
+from trainables.corpus_recipe import Recipe
+from trainables.corpus_shards import Shard, cut, missing
 from trainables.teachers.base import Encoder
 from trainables.teachers.wav2vec2 import Wav2Vec2Encoder
 
@@ -70,9 +73,46 @@ def contents(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+class InterruptionError(Exception):
+    """Stands for whatever ends a build."""
+
+
+class Watched:
+    """Progress that is noted, the teacher's passes counted, and an interruption once ``stop_at`` clips are done."""
+
+    def __init__(self, recipe, stop_at: int | None = None) -> None:
+        self.stop_at, self.done, self.n_passes = stop_at, [], 0
+        self._hook = recipe.encoders["wav2vec2"].register_forward_hook(self._count)
+
+    def _count(self, *_) -> None:
+        self.n_passes += 1
+
+    def __call__(self, done: int, of: int) -> None:
+        assert of == CLIPS_DONE[-1]
+        self.done.append(done)
+        if done == self.stop_at:
+            raise InterruptionError
+
+    def remove(self) -> None:
+        self._hook.remove()
+
+
+def build(recipe, corpora: Path, stop_at: int | None = None) -> Watched:
+    watched = Watched(recipe, stop_at)
+    with contextlib.suppress(InterruptionError):
+        build_corpus(recipe, corpora, watched)
+    watched.remove()
+    return watched
+
+
+def left_of(recipe, corpora: Path) -> list[Shard]:
+    """The shards that an interrupted build left to do."""
+    return missing(corpora / f"{recipe.fingerprint}.partial", cut(recipe.n_clips))
+
+
 def _main(data: str, corpora: str, kill_at: str = "0") -> None:
     torch.set_num_threads(1)
-    corpus_build.CLIPS_PER_SHARD = SHARD
+    corpus_shards.CLIPS_PER_SHARD = SHARD
     n_shards = 0
 
     def progress(done: int, of: int) -> None:

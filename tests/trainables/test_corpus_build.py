@@ -1,12 +1,12 @@
 """Building a corpus: what is in it, and what interruptions and a full disk do to it."""
 
-import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,13 @@ import pytest
 import torch
 
 from spaces.errors import InputError
-from tests.trainables.recipes import CLIPS_DONE, N_VIEWS, SHARD, contents, recipe_of, write_clips
-from trainables import corpus_build
+from tests.trainables.recipes import CLIPS_DONE, N_VIEWS, SHARD, build, contents, left_of, recipe_of, write_clips
+from trainables import corpus_shards
 from trainables.audio.frontend import LogMel, read_clip
 from trainables.corpus import Corpus, read_teachers
 from trainables.corpus_build import build_corpus
+from trainables.corpus_fill import fill_here
+from trainables.corpus_recipe import Recipe
 from trainables.teachers.base import Encoder
 from trainables.teachers.conformer import ConformerConfig, ConformerEncoder
 
@@ -38,7 +40,7 @@ def recipe(data):
 
 @pytest.fixture(autouse=True)
 def _shards_of_two(monkeypatch):
-    monkeypatch.setattr(corpus_build, "CLIPS_PER_SHARD", SHARD)
+    monkeypatch.setattr(corpus_shards, "CLIPS_PER_SHARD", SHARD)
     # As in the second process of some tests: sums are the same bytes only over the same threads.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -50,7 +52,7 @@ def _shards_of_two(monkeypatch):
 def whole(recipe, tmp_path_factory) -> Path:
     """The corpus of an uninterrupted build."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(corpus_build, "CLIPS_PER_SHARD", SHARD)
+        patch.setattr(corpus_shards, "CLIPS_PER_SHARD", SHARD)
         torch.set_num_threads(1)
         return build_corpus(recipe, tmp_path_factory.mktemp("corpora"))
 
@@ -120,7 +122,7 @@ def test_the_manifest_tells_what_the_corpus_was_made_of(whole, recipe):
     assert whole.name == manifest["fingerprint"] == recipe.fingerprint
     assert manifest["n_clips"] == {"train": 9, "val": 4, "test": 4}
     assert manifest["n_views"] == {"train": N_VIEWS, "val": 1, "test": 1}
-    assert not (whole / corpus_build.PROGRESS).exists()
+    assert not (whole / corpus_shards.MARKERS).exists()
 
 
 def test_the_rms_is_over_all_layers_and_views_of_training_clips(data, tmp_path, whole):
@@ -137,7 +139,7 @@ def test_states_that_half_precision_cannot_hold_are_refused(data, tmp_path):
 
 def test_two_teachers_have_an_array_each(recipe, tmp_path):
     conformer = ConformerEncoder(ConformerConfig(dim=16, n_blocks=2, n_heads=2, ffn_dim=8, kernel_frames=5))
-    both = corpus_build.Recipe(recipe.clips, recipe.views, {**recipe.encoders, "conformer": conformer})
+    both = Recipe(recipe.clips, recipe.views, {**recipe.encoders, "conformer": conformer})
     corpus = build_corpus(both, tmp_path)
     assert np.load(corpus / "train/hidden.conformer.npy").shape == (N_TRAIN, N_VIEWS, 2, 16)
     assert np.load(corpus / "val/hidden.wav2vec2.npy").shape == (N_VAL, 1, N_LAYERS, DIM)
@@ -150,66 +152,63 @@ def test_two_teachers_have_an_array_each(recipe, tmp_path):
 # What interruptions do to it
 
 
-class InterruptionError(Exception):
-    """Stands for whatever ends a build."""
-
-
-class Watched:
-    """Progress that is noted, the teacher's passes counted, and an interruption once ``stop_at`` clips are done."""
-
-    def __init__(self, recipe, stop_at: int | None = None) -> None:
-        self.stop_at, self.done, self.n_passes = stop_at, [], 0
-        self._hook = recipe.encoders["wav2vec2"].register_forward_hook(self._count)
-
-    def _count(self, *_) -> None:
-        self.n_passes += 1
-
-    def __call__(self, done: int, of: int) -> None:
-        assert of == CLIPS_DONE[-1]
-        self.done.append(done)
-        if done == self.stop_at:
-            raise InterruptionError
-
-    def remove(self) -> None:
-        self._hook.remove()
-
-
-def build(recipe, corpora: Path, stop_at: int | None = None) -> Watched:
-    watched = Watched(recipe, stop_at)
-    with contextlib.suppress(InterruptionError):
-        build_corpus(recipe, corpora, watched)
-    watched.remove()
-    return watched
-
-
 @pytest.mark.parametrize("stop_at", [2, 8, 9, 11, 17])
 def test_an_interrupted_build_goes_on_where_it_stopped_and_gives_the_same_bytes(recipe, whole, tmp_path, stop_at):
     first = build(recipe, tmp_path, stop_at)
+    assert first.done == CLIPS_DONE[: len(first.done)] and first.done[-1] == stop_at
+    left = left_of(recipe, tmp_path)
     second = build(recipe, tmp_path)
-    assert first.done + second.done == CLIPS_DONE  # no shard twice, none left out
-    assert first.n_passes + second.n_passes == len(CLIPS_DONE)
+    # A shard more may be written than was told of when the interruption came; none is made twice or left out.
+    assert second.done == CLIPS_DONE[len(CLIPS_DONE) - len(left) :]
+    assert second.n_passes == len(left)
     assert contents(tmp_path / recipe.fingerprint) == contents(whole)
 
 
 def test_a_build_may_be_interrupted_again_and_again(recipe, whole, tmp_path):
-    for stop_at in CLIPS_DONE:
-        assert build(recipe, tmp_path, stop_at).done == [stop_at]
+    for done in CLIPS_DONE:
+        build(recipe, tmp_path, stop_at=done)
     build(recipe, tmp_path)
     assert contents(tmp_path / recipe.fingerprint) == contents(whole)
 
 
 def test_a_shard_that_was_half_written_is_made_again(recipe, whole, tmp_path):
     build(recipe, tmp_path, stop_at=4)
-    # A process killed between writing and noting leaves rows beyond its note.
-    half = np.load(tmp_path / f"{recipe.fingerprint}.partial" / "train" / "mel.npy", mmap_mode="r+")
-    half[4:6] = 7
+    # A process killed between writing and marking leaves rows of a shard that is not marked.
+    shard = left_of(recipe, tmp_path)[0]
+    half = np.load(tmp_path / f"{recipe.fingerprint}.partial" / shard.split / "mel.npy", mmap_mode="r+")
+    half[shard.start : shard.stop] = 7
     half.flush()
     build(recipe, tmp_path)
     assert contents(tmp_path / recipe.fingerprint) == contents(whole)
 
 
+def test_shards_are_written_in_any_order_and_more_than_once(recipe, whole, tmp_path):
+    def backwards_and_twice(recipe, folder, shards, on_shard):
+        for shard in reversed(shards):
+            fill_here(recipe, folder, [shard, shard], on_shard)
+
+    build_corpus(recipe, tmp_path, fill=backwards_and_twice)
+    assert contents(tmp_path / recipe.fingerprint) == contents(whole)
+
+
+def test_shards_that_were_marked_under_another_size_are_made_again(recipe, whole, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(corpus_shards, "CLIPS_PER_SHARD", 3)
+        build(recipe, tmp_path, stop_at=6)
+    assert build(recipe, tmp_path).done == CLIPS_DONE
+    assert contents(tmp_path / recipe.fingerprint) == contents(whole)
+
+
+def test_a_corpus_with_a_shard_left_out_is_not_finished(recipe, tmp_path):
+    with pytest.raises(RuntimeError, match=r"1 shards of .* were left out, train\.0-2 first"):
+        build_corpus(
+            recipe, tmp_path, fill=lambda recipe, folder, shards, on: fill_here(recipe, folder, shards[1:], on)
+        )
+    assert not (tmp_path / recipe.fingerprint).exists()
+
+
 def test_a_half_written_corpus_is_never_opened(recipe, tmp_path):
-    build(recipe, tmp_path, stop_at=17)
+    build(recipe, tmp_path, stop_at=15)
     assert not (tmp_path / recipe.fingerprint).exists()
     with pytest.raises(FileNotFoundError):
         Corpus.open(tmp_path / f"{recipe.fingerprint}.partial", "head")
@@ -232,7 +231,23 @@ def process(data: Path, corpora: Path, *more: str) -> subprocess.Popen:
 def test_a_killed_build_goes_on_and_gives_the_same_bytes(data, recipe, whole, tmp_path):
     killed = process(data, tmp_path, "9")
     assert killed.wait(timeout=120) == -signal.SIGKILL
-    assert build(recipe, tmp_path).done == [11, 13, 15, 17]
+    left = left_of(recipe, tmp_path)
+    assert 0 < len(left) <= 4
+    resumed = build(recipe, tmp_path)
+    assert resumed.done == CLIPS_DONE[-len(left) :] and resumed.n_passes == len(left)
+    assert contents(tmp_path / recipe.fingerprint) == contents(whole)
+
+
+@pytest.mark.slow
+def test_a_build_that_is_killed_at_any_moment_goes_on_and_gives_the_same_bytes(data, recipe, whole, tmp_path):
+    markers = tmp_path / f"{recipe.fingerprint}.partial" / corpus_shards.MARKERS
+    for n_shards in (1, 3, 6):
+        running = process(data, tmp_path)
+        while running.poll() is None and not (markers.exists() and len(list(markers.glob("[!.]*"))) >= n_shards):
+            time.sleep(0.001)
+        running.kill()
+        running.communicate()
+    build(recipe, tmp_path)
     assert contents(tmp_path / recipe.fingerprint) == contents(whole)
 
 

@@ -11,6 +11,7 @@ from trainables.audio.entries import SPLITS, Entry, Split, counted, named
 from trainables.audio.frontend import Samples, UnreadableAudioError, conform, read_audio
 from trainables.audio.report import DataReport, describe, judge_classes, shown
 from trainables.audio.scan import Progress, Sound, content_hash, in_order, scan
+from trainables.audio.sounds import recorded_scan
 
 
 @dataclass(frozen=True)
@@ -65,24 +66,25 @@ def stream(clips: Sequence[LoadedClip]) -> Iterator[Samples]:
 
 
 def check_data(data: Data, progress: Progress | None = None) -> DataReport:
-    """Read every clip and report; faults are in the report, none is raised.
+    """Read every clip, whatever was recorded of it, and report; faults are in the report, none is raised.
 
     Args:
         progress: called with (files done, files in all).
     """
-    return _checked(data, progress)[0]
+    return _checked(data, progress, None)[0]
 
 
-def load_clips(data: Data, progress: Progress | None = None) -> LoadedClips:
+def load_clips(data: Data, progress: Progress | None = None, record: Path | None = None) -> LoadedClips:
     """Every readable clip, its split and its hash; samples stay on disk.
 
     Args:
         progress: called with (files done, files in all).
+        record: of earlier scans, see `sounds`; files in it that did not change are not read again.
 
     Raises:
         InputError: all that `check_data` finds at fault, at once.
     """
-    report, clips, sounds = _checked(data, progress)
+    report, clips, sounds = _checked(data, progress, record)
     if report.faults:
         raise InputError(report.faults)
     loaded = [LoadedClip(clip, sounds[clip.path].content_hash) for clip in clips]
@@ -90,10 +92,13 @@ def load_clips(data: Data, progress: Progress | None = None) -> LoadedClips:
     return LoadedClips(tuple(loaded), report)
 
 
-def _checked(data: Data, progress: Progress | None) -> tuple[DataReport, list[Clip], dict[Path, Sound]]:
+def _checked(
+    data: Data, progress: Progress | None, record: Path | None
+) -> tuple[DataReport, list[Clip], dict[Path, Sound]]:
     listing = list_entries(data)
     report = DataReport(path=str(data.path), layout=listing.layout, skipped=listing.skipped, faults=listing.faults)
-    found = scan((entry.path for entry in listing.entries), progress)
+    paths = (entry.path for entry in listing.entries)
+    found = recorded_scan(paths, record, progress) if record else scan(paths, progress)
     sounds = {path: sound for path, sound in found.items() if isinstance(sound, Sound)}
     report.unreadable = {
         shown(path, data.path): str(error) for path, error in found.items() if isinstance(error, UnreadableAudioError)

@@ -57,24 +57,37 @@ class Encoder(nn.Module):
         return next(self.parameters()).device
 
     @property
-    def dtype(self) -> Precision:
-        """What the states are computed in: half precisions are for CUDA alone."""
-        return self.precision if self.device.type == "cuda" else "float32"
-
-    @property
     def fingerprint(self) -> str:
-        """SHA-256 of weights, dtype and description: equal where the states are, in any process."""
-        return digest(self.state_dict(), {"dtype": self.dtype, **self.description()})
+        """SHA-256 of weights, precision and description: equal where the states are, in any process.
+
+        Of the precision as it is set and not of this device, for the encoder may be run elsewhere.
+        """
+        return digest(self.state_dict(), {"dtype": self.precision, **self.description()})
+
+    def launch(self, waveform: Tensor) -> Tensor:
+        """(batch, 24000) -> (batch, n_layers, dim) float32 where the encoder is, frozen, without gradient.
+
+        On CUDA it returns before the result is there. A batch that does not fit its memory is halved.
+        """
+        self.eval()
+        half = self.precision != "float32"
+        try:
+            # Pinned memory is copied while the GPU computes.
+            given = waveform.pin_memory() if self.device.type == "cuda" else waveform
+            with (
+                torch.inference_mode(),
+                torch.autocast(self.device.type, getattr(torch, self.precision), enabled=half),
+            ):
+                return self(given.to(self.device, torch.float32, non_blocking=True)).float().detach()
+        except torch.OutOfMemoryError:
+            if len(waveform) == 1:
+                raise
+        return torch.cat([self.launch(part) for part in waveform.chunk(2)])
 
     def encode(self, waveform: Tensor) -> Tensor:
         """(batch, 24000) -> (batch, n_layers, dim) float32 on the CPU, frozen, without gradient."""
-        self.eval()
-        half = self.dtype != "float32"
-        autocast = torch.autocast(self.device.type, getattr(torch, self.dtype), enabled=half)
-        with torch.inference_mode(), autocast:
-            pooled = self(waveform.to(self.device, torch.float32))
         # A copy made outside inference_mode is an ordinary tensor that training may use.
-        return pooled.float().cpu().clone()
+        return self.launch(waveform).cpu().clone()
 
 
 class Pooled(NamedTuple):
@@ -117,15 +130,15 @@ class Teacher:
         heads = {name: digest(head.state_dict(), {"form": type(head).__name__}) for name, head in self.heads.items()}
         return digest({}, {"mixing": mixing, **heads})
 
-    def to(self, device: torch.device | str, precision: Precision = "float32") -> Self:
+    def to(self, device: torch.device | str, precision: Precision | None = None) -> Self:
         """Move the encoders; the heads stay on the CPU, where pooled states are.
 
         Args:
-            precision: of autocast on CUDA; a CPU always computes in float32.
+            precision: what the encoders compute in; none: as before, float32 at first. See `precision.settle`.
         """
         for member in self.members.values():
             member.to(device)
-            member.precision = precision
+            member.precision = precision or member.precision
         return self
 
     def encode(self, waveform: Tensor) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 from transformers.utils import cached_file
 
 from trainables.audio.frontend import CLIP_SAMPLES, SAMPLE_RATE
-from trainables.teachers.base import Encoder, NotATeacherError
+from trainables.teachers.base import Encoder, NotATeacherError, Precision
 from trainables.teachers.folder import PREPROCESSOR_FILE, whole_folder
 from trainables.teachers.head import N_CLASSES, LinearHead, one_layer
 
@@ -53,6 +53,11 @@ class Wav2Vec2Encoder(Encoder):
         states = self._outputs(waveform).hidden_states
         return torch.stack([state.float().mean(dim=1) for state in states], dim=1)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By its weights, for torch cannot pickle a weight-normed convolution and workers on other nodes need one."""
+        model = type(self.model), self.model.config, self.state_dict(), self.device
+        return _rebuilt, (*model, self.normalise, self.precision)
+
     def closes_with_its_last_layer(self) -> bool:
         """Whether the model's last hidden state is layer L; not so where something follows the last block."""
         clip = torch.randn(1, CLIP_SAMPLES, generator=torch.Generator().manual_seed(0))
@@ -81,6 +86,22 @@ class Wav2Vec2Encoder(Encoder):
             variance, mean = torch.var_mean(waveform, dim=-1, correction=0, keepdim=True)
             waveform = (waveform - mean) / torch.sqrt(variance + 1e-7)
         return self.model(waveform, output_hidden_states=True)
+
+
+def _rebuilt(
+    kind: type[PreTrainedModel],
+    config: PretrainedConfig,
+    weights: dict[str, Tensor],
+    device: torch.device,
+    normalise: bool,
+    precision: Precision,
+) -> Wav2Vec2Encoder:
+    """A frozen encoder as it was pickled."""
+    with torch.random.fork_rng(devices=[]):  # a copy made during training must not move its random numbers
+        encoder = Wav2Vec2Encoder(kind(config), normalise)
+    encoder.load_state_dict(weights)
+    encoder.precision = precision
+    return encoder.to(device).eval().requires_grad_(False)
 
 
 def load_wav2vec2(model: str, with_head: bool = True) -> tuple[Wav2Vec2Encoder, LinearHead | None]:
