@@ -4,6 +4,7 @@
 
     corpora/<fingerprint>/                  what a teacher said of a set of clips
     sweeps/<name>/{sweep.yaml, study.journal, ray/}
+    sounds.sqlite                           what was measured of audio files
     mlflow.db  mlartifacts/                 what the MLflow UI shows
 """
 
@@ -65,10 +66,9 @@ class SweepFolder:
         return self.sweep_file.is_file()
 
     def write(self, sweep: SweepConfig, facts: Mapping[str, Any]) -> None:
-        """Note the sweep and what its trials share."""
-        self.facts_file.write_text(json.dumps(facts, indent=2), encoding="utf-8")
-        text = yaml.safe_dump(sweep.model_dump(mode="json"), sort_keys=False)
-        self.sweep_file.write_text(text, encoding="utf-8")
+        """Note the sweep and what its trials share; each file is whole at any time, the old one or the new."""
+        _replace(self.facts_file, json.dumps(facts, indent=2))
+        _replace(self.sweep_file, yaml.safe_dump(sweep.model_dump(mode="json"), sort_keys=False))
 
     def read(self) -> tuple[SweepConfig, dict[str, Any]]:
         """The noted sweep, and what its trials share."""
@@ -97,6 +97,11 @@ class Home:
     @property
     def sweeps(self) -> Path:
         return self.root / "sweeps"
+
+    @property
+    def sounds(self) -> Path:
+        """What was measured of audio files, see `trainables.audio.sounds`."""
+        return self.root / "sounds.sqlite"
 
     @property
     def artifacts(self) -> Path:
@@ -145,6 +150,12 @@ def open_home(root: Path | None = None) -> Home:
     if faults:
         raise InputError(faults)
     return home
+
+
+def _replace(file: Path, text: str) -> None:
+    new = file.with_name(f".{file.name}.new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(file)
 
 
 def _writable(folder: Path) -> None:

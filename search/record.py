@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.samplers import TPESampler
+from optuna.search_space import IntersectionSearchSpace
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
@@ -58,6 +60,7 @@ class SweepRecord:
         self.sweep, self.spaces, self.n_layers = sweep, spaces, n_layers
         self.storage = JournalStorage(JournalFileBackend(str(journal)))
         self.studies = {student: self._study(student) for student in sweep.students}
+        self._common = {student: IntersectionSearchSpace(include_pruned=True) for student in sweep.students}
         self._refuse_another_sweep(journal, fingerprint)
         for student, study in self.studies.items():
             # One by one, so that a driver that died between two is made good.
@@ -82,7 +85,7 @@ class SweepRecord:
         """
         search = self.sweep.search
         seed = zlib.crc32(f"{search.seed}/{student}/{number}".encode())
-        self.studies[student].sampler = TPESampler(seed=seed, n_startup_trials=search.startup_trials)
+        self.studies[student].sampler = _Sampler(self._common[student], seed, search.startup_trials)
 
     def _refuse_another_sweep(self, journal: Path, fingerprint: str) -> None:
         """A record mixes only trials that are comparable: same data, teacher, objective and space."""
@@ -195,4 +198,24 @@ class SweepRecord:
         return begun_trials(self.studies[student])
 
     def _trial(self, student: str, number: int) -> FrozenTrial:
-        return self.studies[student].get_trials(deepcopy=False)[number]
+        # By its id: a list of all trials, several times a report, would cost more the longer a sweep is.
+        study = self.studies[student]._study_id
+        return self.storage.get_trial(self.storage.get_trial_id_from_study_id_trial_number(study, number))
+
+
+class _Sampler(TPESampler):
+    """TPE that is told what it would find out anew: which parameters all trials share, from all of them.
+
+    A sampler lasts for one draw (see `SweepRecord._seed_sampler`); what it knows of the trials so far need not.
+
+    Args:
+        common: of the study, kept from draw to draw.
+    """
+
+    def __init__(self, common: IntersectionSearchSpace, seed: int, n_startup_trials: int) -> None:
+        super().__init__(seed=seed, n_startup_trials=n_startup_trials)
+        self._common = common
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        found = self._common.calculate(study, use_cache=True)
+        return {name: distribution for name, distribution in found.items() if not distribution.single()}

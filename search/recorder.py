@@ -34,6 +34,7 @@ class Recorder(Callback):
         self.searcher, self.record = searcher, searcher.record
         self.ladders, self.tracker, self.board, self.profile = ladders, tracker, board, profile
         self.metric, self.mode = self.record.sweep.objective.metric, self.record.sweep.objective.mode
+        self._checkpoints: dict[tuple[str, int], Checkpoint] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks for a restore of its own, which distune never asks for."""
@@ -61,9 +62,17 @@ class Recorder(Callback):
     def on_checkpoint(
         self, iteration: int, trials: list[Trial], trial: Trial, checkpoint: Checkpoint, **info: Any
     ) -> None:
-        self.profile.saved(_key(trial))
+        """Note the checkpoint, and only then delete the one before it.
+
+        Tune would do that too (``num_to_keep``), but at the price of its whole state on disk a checkpoint.
+        """
+        key = _key(trial)
+        self.profile.saved(key)
         with self.profile.at_work("records"):
-            self.record.note(*_key(trial), "checkpoint", checkpoint.path)
+            self.record.note(*key, "checkpoint", checkpoint.path)
+            if old := self._checkpoints.get(key):
+                old.filesystem.delete_dir(old.path)
+            self._checkpoints[key] = checkpoint
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         key = _key(trial)

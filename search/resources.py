@@ -21,6 +21,8 @@ def start_ray(resources: Resources) -> None:
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
+    # Tune's own state is written once, at the end: it grows with the trials, and nothing is resumed from it.
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "inf")
     logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}

@@ -119,6 +119,7 @@ def _search(record: SweepRecord, shared: Shared, tracker: Tracker, folder: Sweep
             "head": shared.teacher.head_fingerprint,
             "objective": sweep.objective.model_dump(),
             "checkpoint_epochs": sweep.resources.checkpoint_epochs,
+            "corpus_placement": sweep.resources.corpus_placement,
         },
         shares,
         profile,
@@ -137,7 +138,6 @@ def _search(record: SweepRecord, shared: Shared, tracker: Tracker, folder: Sweep
             name=datetime.datetime.now().strftime("%Y%m%d-%H%M%S"),
             storage_path=str(folder.ray),
             callbacks=[Recorder(searcher, ladders, tracker, board, profile)],
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
             verbose=0,
         ),
     )

@@ -1,9 +1,12 @@
+import json
+import os
 from pathlib import Path
 
 import pytest
 
 from search.home import open_home
 from spaces.errors import InputError
+from spaces.sweep import SweepConfig
 
 
 def test_the_home_folder_is_made_where_the_variable_points(tmp_path, monkeypatch):
@@ -43,6 +46,18 @@ def test_a_sweep_folder_holds_its_file_its_journal_and_rays_folder(tmp_path):
     folder = open_home(tmp_path).sweep("first").create()
     assert folder.path == tmp_path / "sweeps" / "first"
     assert (folder.sweep_file.name, folder.journal.name, folder.ray.is_dir()) == ("sweep.yaml", "study.journal", True)
+
+
+def test_the_files_of_a_sweep_are_replaced_and_never_written_over(tmp_path):
+    folder = open_home(tmp_path / "home").sweep("first").create()
+    sweep = SweepConfig.model_validate({"name": "first", "data": {"path": "clips"}, "students": {"tiny_conv": {}}})
+    folder.write(sweep, {"head": "old"})
+    # A second name of the old file keeps what a reader of it would see.
+    os.link(folder.facts_file, tmp_path / "old")
+    folder.write(sweep, {"head": "new"})
+    assert json.loads((tmp_path / "old").read_text()) == {"head": "old"}
+    assert folder.read()[1] == {"head": "new"}
+    assert sorted(path.name for path in folder.path.iterdir()) == ["ray", "shared.json", "sweep.yaml"]
 
 
 def test_a_sweep_is_listed_once_its_file_is_written(tmp_path):
