@@ -28,6 +28,7 @@ import torch
 from common import machine
 from generated_clips import write_clips
 from matplotlib import pyplot
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from ray.cluster_utils import Cluster
 from rich.console import Console
 from rich.table import Table
@@ -240,15 +241,23 @@ def table_of(name: str, x_label: str, y_label: str, measured: Series) -> Table:
 
 
 def draw(path: Path, x_label: str, y_label: str, measured: Series) -> None:
+    """A line a quantity on logarithmic axes, the vertical one never under a decade: what is flat should look so."""
     matplotlib.use("agg")
-    figure, axes = pyplot.subplots(figsize=(7, 5))
+    figure, axes = pyplot.subplots(figsize=(7, 5), layout="constrained")
     for what, points in measured.items():
         told = f", exponent {exponent(points):.2f}" if len(points) > 1 else ""
         axes.loglog(*zip(*points, strict=True), marker="o", label=f"{what}{told}")
-    axes.set(xlabel=x_label, ylabel=y_label)
+    low, high = axes.get_ylim()
+    stretch = max(1.0, (10 * low / high) ** 0.5)
+    axes.set(xlabel=x_label, ylabel=y_label, ylim=(low / stretch, high * stretch))
+    axes.set_xticks(sorted({x for points in measured.values() for x, _ in points}))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_formatter(NullFormatter())
     axes.grid(which="both", alpha=0.3)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), fontsize="small")
-    figure.tight_layout()
+    figure.legend(loc="outside lower center", fontsize="small")
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
 

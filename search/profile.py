@@ -31,7 +31,8 @@ class Profile:
         trials: student to seconds in its trials: start, training, validation, checkpoints.
         gathering: student to seconds of training and validation that batches were waited for.
         driver: seconds of the driver on suggestions and records.
-        slot_seconds: seconds of all slots while the search ran.
+        search_seconds: while the search ran.
+        slot_seconds: the same, of all slots.
 
     Args:
         clock: seconds, never running back.
@@ -43,7 +44,7 @@ class Profile:
         self.driver: Seconds = defaultdict(float)
         self.trials: dict[str, Seconds] = {}
         self.gathering: Seconds = defaultdict(float)
-        self.slot_seconds = 0.0
+        self.search_seconds = self.slot_seconds = 0.0
         self._saving_since: dict[Key, float] = {}
 
     @contextmanager
@@ -75,7 +76,9 @@ class Profile:
         try:
             yield
         finally:
-            self.slot_seconds += n_slots * (self._clock() - started)
+            seconds = self._clock() - started
+            self.search_seconds += seconds
+            self.slot_seconds += n_slots * seconds
 
     def reported(self, key: Key, result: Mapping[str, Any]) -> None:
         """Take in a trial's result."""

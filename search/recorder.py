@@ -51,6 +51,8 @@ class Recorder(Callback):
     ) -> None:
         key, metrics = _key(trial), _metrics(result)
         self.profile.reported(key, result)
+        if "corpus_placed" in result:
+            EVENTS.info("%s %d: corpus %s", *key, result["corpus_placed"])
         with self.profile.at_work("records"):
             self.record.report(*key, result["epoch"], metrics[self.metric])
             self.tracker.log_epoch(*key, result["epoch"], metrics)

@@ -119,7 +119,7 @@ def _search(record: SweepRecord, shared: Shared, tracker: Tracker, folder: Sweep
             "head": shared.teacher.head_fingerprint,
             "objective": sweep.objective.model_dump(),
             "checkpoint_epochs": sweep.resources.checkpoint_epochs,
-            "corpus_placement": sweep.resources.corpus_placement,
+            "placement": sweep.resources.corpus_placement,
         },
         shares,
         profile,

@@ -15,8 +15,7 @@ from trainables.memory import cap_memory
 class DistillTrainable(tune.Trainable):
     """One trial on a worker.
 
-    Its config: ``trial`` (dotted keys), ``corpus`` (folder), ``head`` (fingerprint), ``objective``,
-    ``checkpoint_epochs``; and perhaps ``corpus_placement``, and ``resume_from`` (a checkpoint's folder).
+    Its config: the arguments of ``build_run`` by name, ``checkpoint_epochs``, perhaps ``resume_from`` (a checkpoint).
     Its results count in ``epoch``: a trial that goes on under a new Tune trial starts at training_iteration 1 again.
     """
 
@@ -29,25 +28,18 @@ class DistillTrainable(tune.Trainable):
         if 0 < gpus < 1:
             # A share of a GPU is bookkeeping to Ray: without a cap one trial takes its neighbours' memory.
             cap_memory(gpus)
-        device = "cuda" if gpus else "cpu"
-        self.run = build_run(
-            config["trial"],
-            config["corpus"],
-            config["head"],
-            config["objective"],
-            device,
-            config.get("corpus_placement", "auto"),
-        )
+        arguments = {name: config[name] for name in ("trial", "corpus", "head", "objective", "placement")}
+        self.run = build_run(**arguments, device="cuda" if gpus else "cpu")
         self.checkpoint_epochs = config["checkpoint_epochs"]
         if config.get("resume_from"):
             self.load_checkpoint(config["resume_from"])
-        self.setup_seconds = time.perf_counter() - started
+        self.of_the_start = {"setup_seconds": time.perf_counter() - started, "corpus_placed": str(self.run.placed)}
 
     def step(self) -> dict[str, Any]:
         result = self.run.step()
         due = result["epoch"] % self.checkpoint_epochs == 0
-        setup_seconds, self.setup_seconds = self.setup_seconds, 0.0
-        return result | {"setup_seconds": setup_seconds, SHOULD_CHECKPOINT: due or result["done"]}
+        of_the_start, self.of_the_start = self.of_the_start, {}
+        return result | of_the_start | {SHOULD_CHECKPOINT: due or result["done"]}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         save_run(self.run, checkpoint_dir)

@@ -6,7 +6,6 @@ disk     mapped, for a corpus larger than memory: the rows of the next batches a
          one trains, since an epoch's order is known when it begins; no threads, no copies
 """
 
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -18,8 +17,6 @@ from torch import Tensor
 from trainables.batches import AlignedStates, Batches
 from trainables.corpus import Corpus, Split
 from trainables.read_ahead import MappedFiles
-
-log = logging.getLogger(__name__)
 
 Placement = Literal["auto", "device", "memory", "disk"]
 Layers = Mapping[str, tuple[int, ...]]
@@ -40,37 +37,47 @@ class Room(NamedTuple):
     memory_free: int
 
 
-def place(corpus: Corpus, layers: Layers, placement: Placement, device: torch.device) -> dict[str, Batches]:
-    """The splits of a corpus as one trial reads them.
+class Placed(NamedTuple):
+    """Where a corpus lies, and why there, in words."""
+
+    where: Placement
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.why}"
+
+
+def decide(corpus: Corpus, layers: Layers, placement: Placement, device: torch.device) -> Placed:
+    """Where a trial's corpus is to lie: ``auto`` chooses by size.
 
     Args:
         layers: the aligned layers of each teacher.
-        placement: ``auto`` chooses by size, and logs what it chose and why.
         device: where batches go.
     """
-    where = placement if placement != "auto" else choose(measured_room(corpus, layers, device))
-    return {
-        name: _on_device(split, layers, device)
-        if where == "device" and name in RESIDENT
-        else _mapped(split, layers, device, where if name in RESIDENT else "disk")
-        for name, split in corpus.splits.items()
-    }
+    return choose(measured_room(corpus, layers, device)) if placement == "auto" else Placed(placement, "as told")
 
 
-def choose(room: Room) -> Placement:
+def choose(room: Room) -> Placed:
     """The fastest placement that has room.
 
     A CPU gains nothing by ``device`` over ``memory``, which shares one copy among all trials.
     """
     needs = f"{_gb(room.on_device)} of arrays in {_gb(room.mapped)} of files"
     if room.gpu is not None and room.on_device <= room.gpu:
-        log.info("corpus on the device: %s, room for %s there", needs, _gb(room.gpu))
-        return "device"
-    where: Placement = "memory" if room.mapped <= MEMORY_PART * room.memory_free else "disk"
-    gpu = "" if room.gpu is None else f", {_gb(room.gpu)} of the GPU"
-    log.info("corpus %s: %s, free are %s of memory%s", f"in {where}" if where == "memory" else "on disk", needs,
-             _gb(room.memory_free), gpu)  # fmt: skip
-    return where
+        return Placed("device", f"{needs}, room for {_gb(room.gpu)} there")
+    gpu = "" if room.gpu is None else f", room for {_gb(room.gpu)} on the GPU"
+    fits = room.mapped <= MEMORY_PART * room.memory_free
+    return Placed("memory" if fits else "disk", f"{needs}, {_gb(room.memory_free)} of memory free{gpu}")
+
+
+def place(corpus: Corpus, layers: Layers, where: Placement, device: torch.device) -> dict[str, Batches]:
+    """The splits of a corpus as one trial reads them; arguments as of :func:`decide`, which says where."""
+    return {
+        name: _on_device(split, layers, device)
+        if where == "device" and name in RESIDENT
+        else _mapped(split, layers, device, where if name in RESIDENT else "disk")
+        for name, split in corpus.splits.items()
+    }
 
 
 def measured_room(corpus: Corpus, layers: Layers, device: torch.device) -> Room:

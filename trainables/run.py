@@ -15,7 +15,7 @@ from trainables.corpus import Corpus
 from trainables.losses import alignment_loss, class_weights, distillation_loss, student_loss, total_loss
 from trainables.metrics import evaluate
 from trainables.optimization import Optimization
-from trainables.placement import Placement, place
+from trainables.placement import Placement, decide, place
 from trainables.projector import Projectors
 from trainables.schedules import temperature_at
 from trainables.seeding import Randomness, seeds_of
@@ -75,7 +75,8 @@ class DistillRun:
             )
         self.config, self.objective, self.device = config, objective, torch.device(device)
         self.layers = corpus.layers_of(config.distillation.aligned)
-        self.splits = place(corpus, self.layers, placement, self.device)
+        self.placed = decide(corpus, self.layers, placement, self.device)
+        self.splits = place(corpus, self.layers, self.placed.where, self.device)
         seeds = seeds_of(config.seed)
         self.data_generator = torch.Generator().manual_seed(seeds.data)
         self.randomness = Randomness(seeds.dropout, self.device)

@@ -16,6 +16,7 @@ def config(corpus_folder: Path, head: str) -> dict:
         "corpus": str(corpus_folder),
         "head": head,
         "objective": {"metric": "val_f1"},
+        "placement": "auto",
         "checkpoint_epochs": 2,
         "resume_from": None,
         "student": "tiny_conv",

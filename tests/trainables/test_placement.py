@@ -1,6 +1,5 @@
 """Where a corpus lies: what is chosen for which sizes, and that no result depends on it."""
 
-import logging
 import mmap
 
 import numpy as np
@@ -11,7 +10,7 @@ from spaces.sweep import Objective
 from spaces.trial import TrialConfig
 from trainables.build import seeded_student
 from trainables.corpus import Corpus
-from trainables.placement import Room, choose, measured_room, memory_free, place
+from trainables.placement import Room, choose, decide, measured_room, memory_free, place
 from trainables.read_ahead import MappedFiles
 from trainables.run import DistillRun
 
@@ -39,15 +38,16 @@ def room(on_device: float = 1, mapped: float = 1, gpu: float | None = None, memo
     ],
 )
 def test_the_fastest_placement_with_room_is_chosen(given, chosen):
-    assert choose(given) == chosen
+    assert choose(given).where == chosen
 
 
-def test_the_choice_is_logged_with_sizes(caplog):
-    with caplog.at_level(logging.INFO):
-        choose(room(on_device=5, mapped=20, gpu=4, memory_free=10))
-    assert caplog.messages == [
-        "corpus on disk: 5 GB of arrays in 20 GB of files, free are 10 GB of memory, 4 GB of the GPU"
-    ]
+def test_the_choice_says_why_with_sizes():
+    chosen = choose(room(on_device=5, mapped=20, gpu=4, memory_free=10))
+    assert str(chosen) == "disk: 5 GB of arrays in 20 GB of files, 10 GB of memory free, room for 4 GB on the GPU"
+
+
+def test_a_placement_that_is_told_is_not_chosen(corpus):
+    assert decide(corpus, LAYERS, "disk", CPU) == ("disk", "as told")
 
 
 def test_a_trial_needs_the_log_mel_and_on_its_device_only_the_layers_it_aligns(corpus):
