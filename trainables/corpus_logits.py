@@ -42,10 +42,10 @@ def fit_on_corpus(teacher: Teacher, corpus: Path) -> Teacher:
 
 
 def pooled(corpus: Path, split: str, teacher: Teacher) -> Pooled:
-    """The hidden states of one split, a row a view of a clip."""
-    states = {name: np.load(corpus / split / f"hidden.{name}.npy", mmap_mode="r") for name in teacher.members}
+    """The hidden states of one split, a row a view of a clip, in float16 and mapped."""
+    states = {name: np.load(corpus / split / f"hidden.{name}.npy", mmap_mode="c") for name in teacher.members}
     n_views = next(iter(states.values())).shape[1]
-    rows = {name: torch.from_numpy(values.astype(np.float32)).flatten(0, 1) for name, values in states.items()}
+    rows = {name: torch.from_numpy(values).flatten(0, 1) for name, values in states.items()}
     return Pooled(rows, torch.from_numpy(np.load(corpus / split / "labels.npy").repeat(n_views)))
 
 

@@ -93,7 +93,7 @@ class Encoder(nn.Module):
 class Pooled(NamedTuple):
     """What the encoders made of some clips.
 
-    states: per encoder (n, layers, dim). labels: (n,) class indices.
+    states: per encoder (n, layers, dim), of any float type. labels: (n,) class indices.
     """
 
     states: dict[str, Tensor]

@@ -8,6 +8,8 @@ from trainables.teachers.base import Pooled, Teacher
 from trainables.teachers.head import LinearHead, all_layers, one_layer
 from trainables.teachers.linear import Floats, Probe, fit_probe
 
+ROWS_AT_ONCE = 4096
+
 
 def fit_head(teacher: Teacher, train: Pooled, val: Pooled) -> Teacher:
     """The teacher with a new linear head on each encoder, replacing any it had.
@@ -45,4 +47,6 @@ def probe_mix(layer_weights: Tensor, name: str, train: Pooled, val: Pooled) -> P
 
 def mixed(states: Tensor, layer_weights: Tensor) -> Floats:
     """(n, layers, dim) -> (n, dim), the weighted mean over layers."""
-    return torch.einsum("nld,l->nd", states.float(), layer_weights).numpy().astype(np.float64)
+    # In parts, because all layers of many clips in float32 may be more than memory.
+    parts = [torch.einsum("nld,l->nd", part.float(), layer_weights) for part in states.split(ROWS_AT_ONCE)]
+    return torch.cat(parts).numpy().astype(np.float64)
