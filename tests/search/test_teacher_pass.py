@@ -7,6 +7,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import ray
 import torch
@@ -182,4 +183,7 @@ def test_a_sweep_on_a_cluster_builds_there_and_leaves_ray_as_it_was(cluster, tmp
     shared = make_shared(sweep_of(data, **sections), open_home(tmp_path / "home"), silent_steps)
     assert not ray.is_initialized()
     alone = make_shared(sweep_of(data, teacher={"model": model}), open_home(tmp_path / "alone"), silent_steps)
-    assert shared.fingerprint == alone.fingerprint
+    assert shared.corpus.name == alone.corpus.name
+    # Not the head's fingerprint: on another number of threads sums round otherwise.
+    states = [np.load(made.corpus / "train/hidden.wav2vec2.npy").astype(np.float32) for made in (shared, alone)]
+    np.testing.assert_allclose(*states, rtol=2e-3, atol=2e-3)
