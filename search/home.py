@@ -12,12 +12,14 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from spaces.errors import COMMAND_LINE, Fault, InputError
 from spaces.sweep import NAME_PATTERN, SweepConfig
@@ -73,6 +75,24 @@ class SweepFolder:
     def read(self) -> tuple[SweepConfig, dict[str, Any]]:
         """The noted sweep, and what its trials share."""
         return SweepConfig.load(self.sweep_file), json.loads(self.facts_file.read_text(encoding="utf-8"))
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep other drivers off the sweep; the lock of one that died, however it died, holds nobody.
+
+        Raises:
+            InputError: another driver is at work on the sweep.
+        """
+        lock = FileLock(self.path / "driver.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            remedy = "another process is running this sweep; wait for it, stop it, or take another name with --name"
+            raise InputError(Fault(str(self.path), "name", self.path.name, remedy)) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def create(self) -> "SweepFolder":
         """Make the folder.

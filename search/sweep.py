@@ -21,7 +21,7 @@ import ray
 from optuna.trial import FrozenTrial
 from ray import tune
 
-from search.home import SweepFolder, open_home
+from search.home import Home, SweepFolder, open_home
 from search.log import logged_to
 from search.profile import Profile
 from search.record import SweepRecord
@@ -86,7 +86,11 @@ class Sweep:
         folder = home.sweep(self.config.name)
         profile = profile or Profile()
         shared = make_shared(self.config, home, profile.timing(steps))
-        record = SweepRecord(self.config, folder.create().journal, shared.spaces, shared.n_layers, shared.fingerprint)
+        with folder.create().claimed():
+            return self._brought_up(home, folder, shared, profile)
+
+    def _brought_up(self, home: Home, folder: SweepFolder, shared: Shared, profile: Profile) -> SweepResults:
+        record = SweepRecord(self.config, folder.journal, shared.spaces, shared.n_layers, shared.fingerprint)
         folder.write(self.config, shared.facts)
         if isinstance(next(iter(shared.teacher.heads.values())), LinearHead):
             shared.teacher.save(folder.teacher)

@@ -1,10 +1,13 @@
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from search.home import open_home
+from search.home import SweepFolder, open_home
 from spaces.errors import InputError
 from spaces.sweep import SweepConfig
 
@@ -73,3 +76,29 @@ def test_a_sweep_is_listed_once_its_file_is_written(tmp_path):
 def test_a_name_that_would_leave_the_sweeps_folder_is_refused(tmp_path, name):
     with pytest.raises(InputError, match="no name of a sweep"):
         open_home(tmp_path).sweep(name)
+
+
+DRIVER = """
+import sys, time
+from pathlib import Path
+from search.home import SweepFolder
+with SweepFolder(Path(sys.argv[1])).claimed():
+    print("claimed", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_driver_is_refused_until_the_first_is_dead(tmp_path):
+    folder = SweepFolder(tmp_path / "mine").create()
+    first = subprocess.Popen([sys.executable, "-c", DRIVER, str(folder.path)], stdout=subprocess.PIPE, text=True)
+    assert first.stdout is not None and first.stdout.readline() == "claimed\n"
+    with pytest.raises(InputError, match=r"mine'?: another process is running this sweep.*--name"), folder.claimed():
+        pass
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    first.stdout.close()
+    with folder.claimed():
+        pass
+    # And a driver that is done holds it no longer.
+    with folder.claimed():
+        pass
