@@ -123,7 +123,7 @@ class Profile:
                 table.add_row(f"{student}: {part}", f"{seconds:.1f}", self._share(seconds))
             gathered = self.gathering[student]
             table.add_row(f"{student}: of it, gathering batches", f"{gathered:.1f}", self._share(gathered))
-        table.add_row("waiting", f"{self.waiting:.1f}", self._share(self.waiting))
+        table.add_row("waiting, workers' start included", f"{self.waiting:.1f}", self._share(self.waiting))
         table.add_section()
         for name, seconds in self.driver.items():
             table.add_row(f"driver: {name}", f"{seconds:.1f}", "")

@@ -75,7 +75,14 @@ def test_the_table_shows_shares_of_the_slots(profile):
     Console(file=shown, width=80).print(profile.table())
     lines = {line.split("│")[1].strip(): line for line in shown.getvalue().splitlines() if "│" in line}
     assert "55.0%" in lines["tiny_conv: training"]
-    assert "15.0%" in lines["waiting"]
+    assert "15.0%" in lines["waiting, workers' start included"]
+
+
+def test_names_are_such_as_mlflow_takes(clock):
+    profile = Profile(clock)
+    with profile.stage("fitting the teacher's head"):
+        pass
+    assert "seconds_fitting_the_teachers_head" in profile.metrics("tiny_conv")
 
 
 def test_a_checkpoint_that_no_result_asked_for_counts_nothing(profile):
