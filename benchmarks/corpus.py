@@ -34,9 +34,9 @@ from trainables.audio.entries import SPLITS
 from trainables.audio.frontend import N_FRAMES, N_MELS
 from trainables.audio.views import ViewMaker
 from trainables.build import build_run
-from trainables.corpus import MANIFEST, Corpus
-from trainables.corpus_build import build_corpus
-from trainables.corpus_recipe import Recipe
+from trainables.corpus.build import build_corpus
+from trainables.corpus.recipe import Recipe
+from trainables.corpus.store import MANIFEST, Corpus
 from trainables.teachers.base import Encoder
 from trainables.teachers.load import load_teacher
 from trainables.teachers.wav2vec2 import Wav2Vec2Encoder

@@ -42,7 +42,7 @@ from search.screen.steps import silent_steps
 from search.sweep import Sweep
 from trainables.audio.synthesis import SynthesisRequest, synthesise
 from trainables.build import build_run
-from trainables.corpus import Corpus
+from trainables.corpus.store import Corpus
 
 NAME = "orchestration"
 CHECKPOINT_EPOCHS = 5

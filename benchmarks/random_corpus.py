@@ -8,7 +8,7 @@ import numpy as np
 
 from trainables.audio.entries import SPLITS
 from trainables.audio.frontend import N_FRAMES, N_MELS
-from trainables.corpus import MANIFEST
+from trainables.corpus.store import MANIFEST
 
 HEAD = "random"
 
@@ -16,7 +16,7 @@ HEAD = "random"
 def write_random_corpus(
     folder: Path, n_clips: Mapping[str, int], teachers: Mapping[str, tuple[int, int]], n_views: int = 4
 ) -> Path:
-    """Write array files as ``trainables/corpus.py`` lays them out, and return their folder.
+    """Write array files as ``trainables/corpus/store.py`` lays them out, and return their folder.
 
     Args:
         n_clips: of each split.

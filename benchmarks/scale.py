@@ -43,8 +43,8 @@ from trainables.audio.check import load_clips
 from trainables.audio.sounds import SETTLED_NS
 from trainables.audio.views import ViewMaker
 from trainables.build import build_run
-from trainables.corpus_build import build_corpus
-from trainables.corpus_recipe import Recipe
+from trainables.corpus.build import build_corpus
+from trainables.corpus.recipe import Recipe
 from trainables.teachers.base import Encoder
 from trainables.teachers.conformer import ConformerConfig, ConformerEncoder
 

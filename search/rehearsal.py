@@ -14,7 +14,7 @@ from spaces.errors import Fault, InputError, faults_of
 from spaces.layers import DEEPEST_LAYER
 from spaces.space import LAYERS, SHIPPED_SPACES, Space
 from spaces.sweep import SweepConfig
-from trainables.corpus import check_layers
+from trainables.corpus.store import check_layers
 from trainables.students import student_names
 from trainables.teachers.base import Teacher
 

@@ -17,10 +17,10 @@ from spaces.space import Space
 from spaces.sweep import SweepConfig
 from trainables.audio.check import load_clips
 from trainables.audio.views import ViewMaker
-from trainables.corpus import read_teachers
-from trainables.corpus_build import build_corpus
-from trainables.corpus_logits import fit_on_corpus, teacher_metrics, write_logits
-from trainables.corpus_recipe import Recipe
+from trainables.corpus.build import build_corpus
+from trainables.corpus.logits import fit_on_corpus, teacher_metrics, write_logits
+from trainables.corpus.recipe import Recipe
+from trainables.corpus.store import read_teachers
 from trainables.teachers.base import Teacher
 from trainables.teachers.load import load_teacher
 

@@ -10,8 +10,8 @@ import torch
 from search.resources import start_ray
 from search.teacher_pool import fill_by_pool, places
 from spaces.sweep import SweepConfig
-from trainables.corpus_build import Fill
-from trainables.corpus_fill import fill_here
+from trainables.corpus.build import Fill
+from trainables.corpus.fill import fill_here
 from trainables.teachers.base import Precision, fastest_device
 from trainables.teachers.precision import native_precision, settle
 

@@ -26,9 +26,9 @@ from ray.exceptions import ActorUnschedulableError, RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from spaces.errors import Fault, InputError, refuse
-from trainables.corpus_fill import fill_here
-from trainables.corpus_recipe import Recipe
-from trainables.corpus_shards import MARKERS, Shard, missing
+from trainables.corpus.fill import fill_here
+from trainables.corpus.recipe import Recipe
+from trainables.corpus.shards import MARKERS, Shard, missing
 from trainables.teachers.base import fastest_device
 
 CPUS_PER_WORKER = 4  # a forward pass gains little from more
@@ -70,7 +70,7 @@ def places() -> list[Place]:
 
 
 def fill_by_pool(recipe: Recipe, folder: Path, shards: Sequence[Shard], on_shard: Callable[[Shard], None]) -> None:
-    """Have the running cluster compute shards into ``folder``; see `corpus_build.Fill`.
+    """Have the running cluster compute shards into ``folder``; see `trainables.corpus.build.Fill`.
 
     Raises:
         InputError: a node does not see the folder or the clips, or a clip is no longer what was checked.

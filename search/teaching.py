@@ -15,9 +15,9 @@ from spaces.sweep import Teacher as TeacherConfig
 from trainables.audio.check import LoadedClips, load_clips, stream
 from trainables.audio.entries import SPLITS, Split
 from trainables.audio.views import ViewMaker
-from trainables.corpus_build import build_corpus
-from trainables.corpus_logits import fit_on_corpus, pooled
-from trainables.corpus_recipe import Recipe
+from trainables.corpus.build import build_corpus
+from trainables.corpus.logits import fit_on_corpus, pooled
+from trainables.corpus.recipe import Recipe
 from trainables.teachers.base import Teacher, fastest_device
 from trainables.teachers.load import load_teacher
 from trainables.teachers.precision import native_precision, settle

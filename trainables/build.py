@@ -7,8 +7,8 @@ import torch
 
 from spaces.sweep import Objective
 from spaces.trial import TrialConfig
-from trainables.corpus import Corpus
-from trainables.placement import Placement
+from trainables.corpus.placement import Placement
+from trainables.corpus.store import Corpus
 from trainables.run import DistillRun
 from trainables.seeding import Randomness, seeds_of
 from trainables.students import Student, build_student

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 
 from trainables.build import build_run
-from trainables.placement import Placement
+from trainables.corpus.placement import Placement
 
 CUDA_CONTEXT_BYTES = 600 * 2**20
 """What CUDA takes a process before its first tensor, beside what torch allocates: no torch cap covers it."""

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from spaces.sweep import Objective
 from spaces.trial import TrialConfig
-from trainables.batches import Batch
-from trainables.corpus import Corpus
+from trainables.corpus.batches import Batch
+from trainables.corpus.placement import Placement, decide, place
+from trainables.corpus.store import Corpus
 from trainables.losses import alignment_loss, class_weights, distillation_loss, student_loss, total_loss
 from trainables.metrics import evaluate
 from trainables.optimization import Optimization
-from trainables.placement import Placement, decide, place
 from trainables.projector import Projectors
 from trainables.schedules import temperature_at
 from trainables.seeding import Randomness, seeds_of

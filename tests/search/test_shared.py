@@ -14,9 +14,9 @@ from spaces.errors import InputError
 from spaces.sweep import SweepConfig
 from tests.trainables.recipes import contents, write_clips
 from tests.trainables.teachers.conftest import CONFIGS, random_model, saved
-from trainables import corpus_fill, corpus_logits
 from trainables.audio import scan, sounds
-from trainables.corpus import Corpus
+from trainables.corpus import fill, logits
+from trainables.corpus.store import Corpus
 
 STUDENT = "students.tiny_conv.fixed"
 
@@ -153,8 +153,8 @@ def test_trials_share_a_corpus_and_a_fitted_teacher(sweep, home):
 def test_the_same_sweep_again_shares_the_same_and_computes_nothing(sweep, home, monkeypatch):
     first = make_shared(sweep(), home, silent_steps)
     before = contents(first.corpus)
-    monkeypatch.setattr(corpus_fill, "LogMel", None)  # whatever fills a corpus needs it
-    monkeypatch.setattr(corpus_logits, "fit_head", None)
+    monkeypatch.setattr(fill, "LogMel", None)  # whatever fills a corpus needs it
+    monkeypatch.setattr(logits, "fit_head", None)
     again = make_shared(sweep(), home, silent_steps)
     assert (again.corpus, again.fingerprint, again.facts) == (first.corpus, first.fingerprint, first.facts)
     assert contents(first.corpus) == before

@@ -23,10 +23,10 @@ from spaces.errors import InputError
 from spaces.sweep import SweepConfig
 from tests.trainables.recipes import CLIPS_DONE, SHARD, contents, recipe_of, write_clips
 from tests.trainables.teachers.conftest import CONFIGS, random_model, saved
-from trainables import corpus_shards
-from trainables.corpus_build import build_corpus
-from trainables.corpus_fill import fill_here
-from trainables.corpus_recipe import Recipe
+from trainables.corpus import shards
+from trainables.corpus.build import build_corpus
+from trainables.corpus.fill import fill_here
+from trainables.corpus.recipe import Recipe
 from trainables.teachers.base import Encoder
 
 
@@ -54,7 +54,7 @@ def data(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _shards_of_two(monkeypatch):
-    monkeypatch.setattr(corpus_shards, "CLIPS_PER_SHARD", SHARD)
+    monkeypatch.setattr(shards, "CLIPS_PER_SHARD", SHARD)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainables.corpus import Corpus
+from trainables.corpus.store import Corpus
 
 HEAD = "head"
 SIZES = {"train": 11, "val": 8, "test": 8}
@@ -17,7 +17,7 @@ TWO_TEACHERS = {**ONE_TEACHER, "conformer": {"n_layers": 3, "dim": 64, "rms": 0.
 
 
 def write_corpus(folder: Path, teachers: dict[str, dict[str, Any]] = ONE_TEACHER) -> Path:
-    """Array files as ``trainables/corpus.py`` lays them out; every third clip is the wake word."""
+    """Array files as ``trainables/corpus/store.py`` lays them out; every third clip is the wake word."""
     rng = np.random.default_rng(0)
     for split, n in SIZES.items():
         (folder / split).mkdir(parents=True)

@@ -18,12 +18,12 @@ import torch
 
 from spaces.sweep import Data, Views
 from tests.trainables.teachers.conftest import CONFIGS, random_model
-from trainables import corpus_shards
 from trainables.audio.check import load_clips
 from trainables.audio.views import ViewMaker
-from trainables.corpus_build import build_corpus
-from trainables.corpus_recipe import Recipe
-from trainables.corpus_shards import Shard, cut, missing
+from trainables.corpus import shards
+from trainables.corpus.build import build_corpus
+from trainables.corpus.recipe import Recipe
+from trainables.corpus.shards import Shard, cut, missing
 from trainables.teachers.base import Encoder
 from trainables.teachers.wav2vec2 import Wav2Vec2Encoder
 
@@ -112,7 +112,7 @@ def left_of(recipe, corpora: Path) -> list[Shard]:
 
 def _main(data: str, corpora: str, kill_at: str = "0") -> None:
     torch.set_num_threads(1)
-    corpus_shards.CLIPS_PER_SHARD = SHARD
+    shards.CLIPS_PER_SHARD = SHARD
     n_shards = 0
 
     def progress(done: int, of: int) -> None:

@@ -9,7 +9,7 @@ import torch
 from spaces.sweep import Objective
 from spaces.trial import TrialConfig
 from trainables.build import best_student, read_checkpoint, save_run, seeded_student
-from trainables.corpus import Corpus
+from trainables.corpus.store import Corpus
 from trainables.run import DistillRun, NonFiniteLossError
 from trainables.students import student_names
 

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.batches import AlignedStates, Batches
-from trainables.corpus import Corpus, Split
-from trainables.read_ahead import MappedFiles
+from trainables.corpus.batches import AlignedStates, Batches
+from trainables.corpus.read_ahead import MappedFiles
+from trainables.corpus.store import Corpus, Split
 
 Placement = Literal["auto", "device", "memory", "disk"]
 Layers = Mapping[str, tuple[int, ...]]

@@ -7,9 +7,9 @@ import torch
 from spaces.sweep import Objective
 from tests.trainables.recipes import N_VIEWS, contents, recipe_of, write_clips
 from trainables.audio.entries import SPLITS
-from trainables.corpus import Corpus
-from trainables.corpus_build import build_corpus
-from trainables.corpus_logits import fit_on_corpus, pooled, teacher_metrics, write_logits
+from trainables.corpus.build import build_corpus
+from trainables.corpus.logits import fit_on_corpus, pooled, teacher_metrics, write_logits
+from trainables.corpus.store import Corpus
 from trainables.teachers.base import Teacher
 from trainables.teachers.conformer import ConformerConfig, ConformerEncoder
 from trainables.teachers.head import LinearHead, all_layers, one_layer
@@ -79,7 +79,7 @@ def test_many_clips_go_through_the_head_in_chunks_and_stay_in_order(corpus, teac
     path = corpus / f"train/logits.{teacher.head_fingerprint}.npy"
     at_once = np.load(path)
     path.unlink()
-    monkeypatch.setattr("trainables.corpus_logits.CLIPS_AT_ONCE", 4)  # of 9
+    monkeypatch.setattr("trainables.corpus.logits.CLIPS_AT_ONCE", 4)  # of 9
     write_logits(corpus, teacher)
     np.testing.assert_allclose(np.load(path), at_once, atol=1e-5)
 

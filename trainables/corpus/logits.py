@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from spaces.sweep import Objective
 from trainables.audio.entries import SPLITS
-from trainables.corpus import Corpus
+from trainables.corpus.store import Corpus
 from trainables.metrics import evaluate
 from trainables.teachers.base import Pooled, Teacher
 from trainables.teachers.fit import fit_head

@@ -15,16 +15,16 @@ import torch
 
 from spaces.errors import InputError
 from tests.trainables.recipes import CLIPS_DONE, N_VIEWS, SHARD, build, contents, left_of, recipe_of, write_clips
-from trainables import corpus_shards
 from trainables.audio.frontend import LogMel, read_clip
-from trainables.corpus import Corpus, read_teachers
-from trainables.corpus_build import build_corpus
-from trainables.corpus_fill import fill_here
-from trainables.corpus_recipe import Recipe
+from trainables.corpus import shards
+from trainables.corpus.build import build_corpus
+from trainables.corpus.fill import fill_here
+from trainables.corpus.recipe import Recipe
+from trainables.corpus.store import Corpus, read_teachers
 from trainables.teachers.base import Encoder
 from trainables.teachers.conformer import ConformerConfig, ConformerEncoder
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 N_TRAIN, N_VAL, N_LAYERS, DIM = 9, 4, 4, 64
 
 
@@ -40,7 +40,7 @@ def recipe(data):
 
 @pytest.fixture(autouse=True)
 def _shards_of_two(monkeypatch):
-    monkeypatch.setattr(corpus_shards, "CLIPS_PER_SHARD", SHARD)
+    monkeypatch.setattr(shards, "CLIPS_PER_SHARD", SHARD)
     # As in the second process of some tests: sums are the same bytes only over the same threads.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -52,7 +52,7 @@ def _shards_of_two(monkeypatch):
 def whole(recipe, tmp_path_factory) -> Path:
     """The corpus of an uninterrupted build."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(corpus_shards, "CLIPS_PER_SHARD", SHARD)
+        patch.setattr(shards, "CLIPS_PER_SHARD", SHARD)
         torch.set_num_threads(1)
         return build_corpus(recipe, tmp_path_factory.mktemp("corpora"))
 
@@ -122,7 +122,7 @@ def test_the_manifest_tells_what_the_corpus_was_made_of(whole, recipe):
     assert whole.name == manifest["fingerprint"] == recipe.fingerprint
     assert manifest["n_clips"] == {"train": 9, "val": 4, "test": 4}
     assert manifest["n_views"] == {"train": N_VIEWS, "val": 1, "test": 1}
-    assert not (whole / corpus_shards.MARKERS).exists()
+    assert not (whole / shards.MARKERS).exists()
 
 
 def test_the_rms_is_over_all_layers_and_views_of_training_clips(data, tmp_path, whole):
@@ -193,7 +193,7 @@ def test_shards_are_written_in_any_order_and_more_than_once(recipe, whole, tmp_p
 
 def test_shards_that_were_marked_under_another_size_are_made_again(recipe, whole, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(corpus_shards, "CLIPS_PER_SHARD", 3)
+        patch.setattr(shards, "CLIPS_PER_SHARD", 3)
         build(recipe, tmp_path, stop_at=6)
     assert build(recipe, tmp_path).done == CLIPS_DONE
     assert contents(tmp_path / recipe.fingerprint) == contents(whole)
@@ -240,7 +240,7 @@ def test_a_killed_build_goes_on_and_gives_the_same_bytes(data, recipe, whole, tm
 
 @pytest.mark.slow
 def test_a_build_that_is_killed_at_any_moment_goes_on_and_gives_the_same_bytes(data, recipe, whole, tmp_path):
-    markers = tmp_path / f"{recipe.fingerprint}.partial" / corpus_shards.MARKERS
+    markers = tmp_path / f"{recipe.fingerprint}.partial" / shards.MARKERS
     for n_shards in (1, 3, 6):
         running = process(data, tmp_path)
         while running.poll() is None and not (markers.exists() and len(list(markers.glob("[!.]*"))) >= n_shards):

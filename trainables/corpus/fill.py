@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from trainables.audio.frontend import LogMel
-from trainables.corpus_recipe import Recipe
-from trainables.corpus_shards import Shard, write_shard
+from trainables.corpus.recipe import Recipe
+from trainables.corpus.shards import Shard, write_shard
 from trainables.teachers.base import Encoder
 
 CLIPS_PER_BATCH = 16  # on a CPU; divides a shard

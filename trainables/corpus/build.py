@@ -1,6 +1,6 @@
 """Building a corpus: each view of each clip passes the front-end and the teachers once, ever.
 
-The arrays are laid out whole in ``<fingerprint>.partial`` and filled shard by shard (`corpus_shards`); when no
+The arrays are laid out whole in ``<fingerprint>.partial`` and filled shard by shard (`shards`); when no
 shard is missing, the folder takes its final name, in one step. So an interrupted build goes on where it stopped,
 and a half-written one has a name that nobody opens.
 """
@@ -19,15 +19,15 @@ from numpy.lib.format import open_memmap
 from spaces.errors import Fault, InputError
 from trainables.audio.entries import SPLITS, Split
 from trainables.audio.frontend import N_FRAMES, N_MELS
-from trainables.corpus import MANIFEST
-from trainables.corpus_fill import fill_here
-from trainables.corpus_recipe import VERSION, Recipe
-from trainables.corpus_shards import MARKERS, Shard, cut, missing
+from trainables.corpus.fill import fill_here
+from trainables.corpus.recipe import VERSION, Recipe
+from trainables.corpus.shards import MARKERS, Shard, cut, missing
+from trainables.corpus.store import MANIFEST
 from trainables.teachers.head import N_CLASSES
 
 Progress = Callable[[int, int], None]  # clips done, clips in all
 Fill = Callable[[Recipe, Path, Sequence[Shard], Callable[[Shard], None]], None]
-"""Computes shards into a folder, telling of each that is done; `corpus_fill.fill_here` is one."""
+"""Computes shards into a folder, telling of each that is done; `fill.fill_here` is one."""
 
 
 def build_corpus(
@@ -40,7 +40,7 @@ def build_corpus(
         fill: who computes the shards; by default this process.
 
     Returns:
-        Its folder; `corpus_logits.write_logits` adds a head's logits.
+        Its folder; `logits.write_logits` adds a head's logits.
 
     Raises:
         InputError: the disk has no room for it, or a clip is no longer what was checked.

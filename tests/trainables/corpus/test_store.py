@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trainables.corpus import Corpus, TeacherStates, check_layers, read_teachers
+from trainables.corpus.store import Corpus, TeacherStates, check_layers, read_teachers
 
 
 def corpus_with(**n_layers: int) -> Corpus:

@@ -9,9 +9,9 @@ import torch
 from spaces.sweep import Objective
 from spaces.trial import TrialConfig
 from trainables.build import seeded_student
-from trainables.corpus import Corpus
-from trainables.placement import Room, choose, decide, measured_room, memory_free, place
-from trainables.read_ahead import MappedFiles
+from trainables.corpus.placement import Room, choose, decide, measured_room, memory_free, place
+from trainables.corpus.read_ahead import MappedFiles
+from trainables.corpus.store import Corpus
 from trainables.run import DistillRun
 
 CPU = torch.device("cpu")

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from tests.trainables.recipes import recipe_of, write_clips
-from trainables import corpus_fill
-from trainables.corpus_fill import Loaded, Piece, _batches
-from trainables.corpus_recipe import Recipe
-from trainables.corpus_shards import CLIPS_PER_SHARD, Shard, cut
+from trainables.corpus import fill
+from trainables.corpus.fill import Loaded, Piece, _batches
+from trainables.corpus.recipe import Recipe
+from trainables.corpus.shards import CLIPS_PER_SHARD, Shard, cut
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def taken(batches) -> list[list[Piece]]:
 
 
 def test_on_a_cpu_batches_are_the_same_clips_each_time_and_end_with_their_shard(recipe, monkeypatch):
-    monkeypatch.setattr(corpus_fill, "CLIPS_PER_BATCH", 4)
+    monkeypatch.setattr(fill, "CLIPS_PER_BATCH", 4)
     train, val = Shard("train", 0, 6), Shard("val", 0, 4)
     for _ in range(3):
         assert taken(_batches(recipe, [train, val])) == [
@@ -43,16 +43,16 @@ def gate(monkeypatch) -> SimpleNamespace:
     """Loading at will: pieces from ``until`` on wait for ``opened``."""
     gate = SimpleNamespace(until=0, opened=threading.Event(), n_loaded=threading.Semaphore(0))
 
-    class Gated(corpus_fill._Loader):
+    class Gated(fill._Loader):
         def __call__(self, piece: Piece) -> Loaded:
             if piece.start >= gate.until:
                 gate.opened.wait(30)
             gate.n_loaded.release()
             return Loaded(piece, np.zeros(0), np.zeros(0))
 
-    monkeypatch.setattr(corpus_fill, "_Loader", Gated)
+    monkeypatch.setattr(fill, "_Loader", Gated)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
-    monkeypatch.setattr(corpus_fill, "CLIPS_PER_PIECE", 1)
+    monkeypatch.setattr(fill, "CLIPS_PER_PIECE", 1)
     return gate
 
 
@@ -68,7 +68,7 @@ def test_on_cuda_a_batch_is_what_waits_without_waiting_for_more(on_cuda, gate):
 
 
 def test_on_cuda_a_batch_takes_no_more_than_its_cap_and_runs_on_over_shards(on_cuda, gate, monkeypatch):
-    monkeypatch.setattr(corpus_fill, "WAVEFORMS_AT_MOST", 6)  # three clips in two views
+    monkeypatch.setattr(fill, "WAVEFORMS_AT_MOST", 6)  # three clips in two views
     gate.until = 6
     batches = _batches(on_cuda, [Shard("train", 0, 2), Shard("train", 2, 6)])
     taken = [next(batches)]
@@ -85,4 +85,4 @@ def test_shards_cover_every_clip_once(recipe):
         ("train", 0, 64), ("train", 64, 128), ("train", 128, 130), ("val", 0, 64), ("test", 0, 1),
     ]  # fmt: skip
     # Else a shard's size would decide what a batch is, and so how a CPU rounds.
-    assert CLIPS_PER_SHARD % corpus_fill.CLIPS_PER_BATCH == 0
+    assert CLIPS_PER_SHARD % fill.CLIPS_PER_BATCH == 0

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.batches import Batches
-from trainables.corpus import Corpus, Split
-from trainables.placement import place
+from trainables.corpus.batches import Batches
+from trainables.corpus.placement import place
+from trainables.corpus.store import Corpus, Split
 
 CPU = torch.device("cpu")
 N, VIEWS = 5, 3
