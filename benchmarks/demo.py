@@ -1,11 +1,11 @@
 """How long `make demo` takes after installation, and how good what it finds is: ``python benchmarks/demo.py``."""
 
-import os
-import platform
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+from common import machine
 
 from search.home import open_home
 from search.results import SweepResults
@@ -28,7 +28,7 @@ def main() -> None:
         if best:
             print(f"{student}: {len(trials)} trials; best pAUC {best.objective:.3f}, F1 {best.metrics['val_f1']:.3f}; "
                   f"first trial, without distillation, pAUC {first['val_pauc']:.3f}")  # fmt: skip
-    print(f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}, Python {platform.python_version()}")
+    print(machine())
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ checkout. ``SET`` are keys of the sweep file, as ``budget.trials=4``.
 
 import argparse
 import os
-import platform
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from common import machine
 from rich.console import Console
 from rich.table import Table
 
@@ -68,7 +68,7 @@ def main() -> None:
     for student in results.sweep.students:
         if best := results.best(student):
             print(student, {key: value for key, value in best.config.flat().items() if "distillation" in key})
-    print(f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}, Python {platform.python_version()}")
+    print(machine())
 
 
 def objective(results: SweepResults) -> dict[str, Any]:

@@ -18,7 +18,7 @@ class SweepSearcher(Searcher):
     """
 
     def __init__(self, record: SweepRecord, shared: dict[str, Any], shares: Shares, profile: Profile) -> None:
-        """``shared`` is what every trial's config holds: corpus, head, objective, checkpoint_epochs."""
+        """``shared`` is what every trial's config holds: corpus, head, objective, placement, checkpoint_epochs."""
         super().__init__()
         self.record, self.shared, self.shares, self.profile = record, shared, shares, profile
         self.waiting = list(record.left_over())

@@ -119,7 +119,7 @@ class EarlyStopping(Section):
 
 class Resources(Section):
     cpus_per_trial: float = Field(1, gt=0)
-    gpus_per_trial: float | None = Field(None, ge=0, description="none: 1/4 where the cluster has GPUs, else 0")
+    gpus_per_trial: float | None = Field(None, ge=0, description="none: measured where the cluster has GPUs, else 0")
     max_concurrent_trials: int | None = Field(None, ge=1, description="none: as many as fit")
     checkpoint_epochs: int = Field(5, ge=1, description="epochs between checkpoints")
     corpus_placement: Literal["auto", "device", "memory", "disk"] = Field(

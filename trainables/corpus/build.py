@@ -19,13 +19,13 @@ from numpy.lib.format import open_memmap
 from spaces.errors import Fault, InputError
 from trainables.audio.entries import SPLITS, Split
 from trainables.audio.frontend import N_FRAMES, N_MELS
+from trainables.audio.scan import Progress
 from trainables.corpus.fill import fill_here
 from trainables.corpus.recipe import VERSION, Recipe
 from trainables.corpus.shards import MARKERS, Shard, cut, missing
 from trainables.corpus.store import MANIFEST
 from trainables.teachers.head import N_CLASSES
 
-Progress = Callable[[int, int], None]  # clips done, clips in all
 Fill = Callable[[Recipe, Path, Sequence[Shard], Callable[[Shard], None]], None]
 """Computes shards into a folder, telling of each that is done; `fill.fill_here` is one."""
 
@@ -75,14 +75,12 @@ def _refuse_a_full_disk(recipe: Recipe, partial: Path) -> None:
     """Before anything is allocated, so that a refused build leaves the disk as it was."""
     n_bytes = 0
     for split in SPLITS:
-        # A head's logits follow when the arrays are whole.
-        later = {"logits": ((recipe.n_clips[split], recipe.n_views(split), N_CLASSES), np.float32)}
-        if not all((partial / split / f"{name}.npy").exists() for name in _shapes(recipe, split)):
-            n_bytes += sum(
-                math.prod(shape) * np.dtype(dtype).itemsize
-                for name, (shape, dtype) in (_shapes(recipe, split) | later).items()
-                if not (partial / split / f"{name}.npy").exists()
-            )
+        arrays = _shapes(recipe, split)
+        lacking = {name: arrays[name] for name in arrays if not (partial / split / f"{name}.npy").exists()}
+        if lacking:
+            # A head's logits follow when the arrays are whole.
+            lacking["logits"] = ((recipe.n_clips[split], recipe.n_views(split), N_CLASSES), np.float32)
+        n_bytes += sum(math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in lacking.values())
     free = shutil.disk_usage(partial.parent).free
     if n_bytes > free:
         remedy = f"the corpus needs {n_bytes / 1e9:.3g} GB more and {free / 1e9:.3g} GB are free; free some, " \

@@ -70,11 +70,11 @@ def build_student(model: Model) -> Student:
     Raises:
         InputError: no such student.
     """
-    name, names = model.architecture, student_names()
-    if name not in names:
-        remedy = f"is not a student; choose one of {names} or add trainables/students/{name}.py"
-        raise InputError(Fault("trial", "model.architecture", name, remedy))
+    name = model.architecture
     if name not in STUDENTS:
+        if name not in student_names():
+            remedy = f"is not a student; choose one of {student_names()} or add trainables/students/{name}.py"
+            raise InputError(Fault("trial", "model.architecture", name, remedy))
         # Only now, for a worker that trains tiny_conv need not wait for torchvision.
         importlib.import_module(f"trainables.students.{name}")
     return STUDENTS[name](model)

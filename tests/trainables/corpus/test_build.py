@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from spaces.errors import InputError
-from tests.trainables.recipes import CLIPS_DONE, N_VIEWS, SHARD, build, contents, left_of, recipe_of, write_clips
+from tests.trainables.recipes import CLIPS_DONE, N_VIEWS, SHARD, build, contents, left_of, recipe_of
 from trainables.audio.frontend import LogMel, read_clip
 from trainables.corpus import shards
 from trainables.corpus.build import build_corpus
@@ -26,16 +26,6 @@ from trainables.teachers.conformer import ConformerConfig, ConformerEncoder
 
 ROOT = Path(__file__).resolve().parents[3]
 N_TRAIN, N_VAL, N_LAYERS, DIM = 9, 4, 4, 64
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
-    return write_clips(tmp_path_factory.mktemp("recordings"))
-
-
-@pytest.fixture(scope="module")
-def recipe(data):
-    return recipe_of(data)
 
 
 @pytest.fixture(autouse=True)

@@ -7,17 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.trainables.recipes import random_encoder, recipe_of, write_clips, write_tone
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
-    return write_clips(tmp_path_factory.mktemp("recordings"))
-
-
-@pytest.fixture(scope="module")
-def recipe(data):
-    return recipe_of(data)
+from tests.trainables.recipes import random_encoder, recipe_of, write_tone
 
 
 @pytest.fixture
