@@ -7,7 +7,23 @@ from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from search.ladder import Ladder
+from search.ladder import Ladder, rungs
+from search.trials import TrialRecord
+
+
+def restored_ladders(record: TrialRecord) -> dict[str, Ladder]:
+    """Each student's ladder as the recorded reports left it."""
+    sweep, ladders = record.sweep, {}
+    stopping, maximise = sweep.early_stopping, sweep.objective.mode == "max"
+    for student, study in record.studies.items():
+        epochs = rungs(sweep.grace_epochs_of(student), stopping.reduction_factor, sweep.epochs_of(student))
+        ladders[student] = Ladder(epochs if stopping.scheduler == "asha" else [], stopping.reduction_factor, maximise)
+        ladders[student].restore(
+            (trial.number, epoch, value)
+            for trial in study.get_trials(deepcopy=False)
+            for epoch, value in trial.intermediate_values.items()
+        )
+    return ladders
 
 
 class StudentLadders(FIFOScheduler):

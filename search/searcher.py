@@ -6,8 +6,9 @@ from ray.tune.search import Searcher
 
 from search.log import EVENTS
 from search.profile import Profile
-from search.record import Proposal, SweepRecord
+from search.record import SweepRecord
 from search.shares import Shares
+from search.trials import Proposal
 
 
 class SweepSearcher(Searcher):

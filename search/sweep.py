@@ -28,7 +28,7 @@ from search.record import SweepRecord
 from search.recorder import Recorder
 from search.resources import start_ray, trials_at_once
 from search.results import SweepResults
-from search.scheduler import StudentLadders
+from search.scheduler import StudentLadders, restored_ladders
 from search.screen.board import SweepBoard
 from search.screen.live import shown
 from search.screen.steps import Steps, shown_steps
@@ -112,7 +112,7 @@ class Sweep:
 def _search(record: SweepRecord, shared: Shared, tracker: Tracker, folder: SweepFolder, profile: Profile) -> None:
     """One Ray Tune run over all students, until the record is at its target or the user stops it."""
     sweep = record.sweep
-    ladders, board = StudentLadders(record.ladders(), sweep.objective.metric), _board(record)
+    ladders, board = StudentLadders(restored_ladders(record), sweep.objective.metric), _board(record)
     with profile.stage("measuring memory"):
         shares = shares_of(sweep, record.spaces, record.n_layers, str(shared.corpus), shared.teacher.head_fingerprint)
     n_slots = trials_at_once(sweep.resources, shares.smallest)

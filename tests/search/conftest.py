@@ -14,9 +14,10 @@ from mlflow.tracking import MlflowClient
 
 from search.cli import main as cli
 from search.home import Home, SweepFolder, open_home
-from search.record import Proposal, SweepRecord
+from search.record import SweepRecord
 from search.states import TrialState
 from search.tracking.store import open_client
+from search.trials import Proposal
 from spaces.space import Space
 from spaces.sweep import SweepConfig
 from tests.search import commands

@@ -6,8 +6,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState as OptunaState
 
-from search.record import Proposal
+from search.scheduler import restored_ladders
 from search.states import TrialState
+from search.trials import Proposal
 from spaces.errors import InputError
 
 
@@ -184,7 +185,7 @@ def test_what_the_sampler_keeps_between_draws_changes_none_of_them(recorded, twi
         ]
 
     kept = run(recorded.open(changes))
-    monkeypatch.delattr("search.record._Sampler.infer_relative_search_space")
+    monkeypatch.delattr("search.sampler.KeptSpaceTPE.infer_relative_search_space")
     assert kept == run(twin.open(changes))
     assert len({config.training.learning_rate for config in kept}) == 13
 
@@ -219,12 +220,12 @@ def test_ladders_stand_as_the_reports_left_them(recorded, end_trial):
     record = recorded.open(changes)
     end_trial(record, "tiny_conv", [0.5, 0.6, 0.7])
     end_trial(record, "tiny_conv", [0.4], TrialState.PRUNED)
-    ladders = recorded.open(changes).ladders()
+    ladders = restored_ladders(recorded.open(changes))
     assert ladders["tiny_conv"].rungs == [1, 3]
     assert ladders["tiny_conv"].reached == {1: {0: 0.5, 1: 0.4}, 3: {0: 0.7}}
     assert ladders["mobilenetv3"].reached == {}
 
 
 def test_without_a_scheduler_a_ladder_has_no_rungs(recorded):
-    ladders = recorded.open({"early_stopping.scheduler": "none"}).ladders()
+    ladders = restored_ladders(recorded.open({"early_stopping.scheduler": "none"}))
     assert [ladder.rungs for ladder in ladders.values()] == [[], []]
