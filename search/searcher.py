@@ -6,9 +6,8 @@ from ray.tune.search import Searcher
 
 from search.log import EVENTS
 from search.profile import Profile
-from search.record import SweepRecord
 from search.shares import Shares
-from search.trials import Proposal
+from search.trials import Proposal, TrialRecord
 
 
 class SweepSearcher(Searcher):
@@ -18,7 +17,7 @@ class SweepSearcher(Searcher):
     that were stopped early as complete and those that failed as running.
     """
 
-    def __init__(self, record: SweepRecord, shared: dict[str, Any], shares: Shares, profile: Profile) -> None:
+    def __init__(self, record: TrialRecord, shared: dict[str, Any], shares: Shares, profile: Profile) -> None:
         """``shared`` is what every trial's config holds: corpus, head, objective, placement, checkpoint_epochs."""
         super().__init__()
         self.record, self.shared, self.shares, self.profile = record, shared, shares, profile

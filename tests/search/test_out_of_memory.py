@@ -9,10 +9,10 @@ import torch
 from ray import tune
 from ray.tune.result import SHOULD_CHECKPOINT
 
-from search import sweep as module
 from search.profile import Profile
 from search.states import TrialState
 from search.tracking.tracker import Tracker
+from search.tuning import run_trials
 
 pytestmark = pytest.mark.slow
 
@@ -51,15 +51,16 @@ def searched(recorded, home, monkeypatch):
     """Runs the sweep's search with trials that need a share of a GPU; the record and the MLflow experiment."""
 
     def search(share: float):
-        monkeypatch.setattr(module, "DistillTrainable", demanding(share))
+        monkeypatch.setattr("search.tuning.DistillTrainable", demanding(share))
         monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
         changes = {"budget.trials": 2, "resources.gpus_per_trial": 0.25, "early_stopping.scheduler": "none"}
         record = recorded.open(changes)
-        shared = SimpleNamespace(corpus="", teacher=SimpleNamespace(head_fingerprint=""))
+        teacher = SimpleNamespace(head_fingerprint="")
+        shared = SimpleNamespace(corpus="", teacher=teacher, spaces=record.spaces, n_layers=record.n_layers)
         ray.init("local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
         try:
             with Tracker.open(home.tracking_uri, "first", home.artifacts) as tracker:
-                module._search(record, shared, tracker, recorded.folder, Profile())
+                run_trials(record, shared, tracker, recorded.folder, Profile())
         finally:
             ray.shutdown()
         return record
