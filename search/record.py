@@ -1,22 +1,37 @@
 """The record of a sweep's search: known points first, then what the sampler draws, up to the target."""
 
-import zlib
+import logging
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 
 import optuna
-from optuna.search_space import IntersectionSearchSpace
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
+from search import warm_start
 from search.identity import Identity, claim
-from search.sampler import sampler_of
-from search.starts import enqueue
-from search.trials import Proposal, TrialRecord
+from search.log import EVENTS
+from search.results import EXHAUSTED, Waiting, counted_to_begin, trials_to_begin
+from search.sampler import sampler_of, seed_of
+from search.starts import NO_DISTILLATION, enqueue, known_points
+from search.states import TrialState
+from search.trials import Proposal, Running, TrialRecord
+from search.view import StudyInSpace, distributions_of, outside
+from search.warm_start import Source
+from spaces.essence import Essence, essence
 from spaces.space import Space
 from spaces.sweep import SweepConfig
 from spaces.trial import TrialConfig
+
+log = logging.getLogger(__name__)
+
+# After so many draws in a row that were not worth a trial, chance proposes: a sampler that has found the best of a
+# small space goes on proposing it.
+SKIPS_OF_A_SAMPLER = 10
+# After so many, of which chance proposed most, the space is taken to hold nothing new.
+MOST_SKIPS = 200
 
 
 class SweepRecord(TrialRecord):
@@ -27,58 +42,143 @@ class SweepRecord(TrialRecord):
         spaces: a search space a student, fixed keys included.
         n_layers: layers of the deepest teacher.
         fingerprint: of the corpus and its logits; a record belongs to one.
+        layer_scores: layer to what a probe reads from it; empty where none was probed.
+        sources: student to what its study starts from.
     """
 
     def __init__(
-        self, sweep: SweepConfig, journal: Path, spaces: Mapping[str, Space], n_layers: int, fingerprint: str
+        self,
+        sweep: SweepConfig,
+        journal: Path,
+        spaces: Mapping[str, Space],
+        n_layers: int,
+        fingerprint: str,
+        layer_scores: Mapping[int, float] | None = None,
+        sources: Mapping[str, list[Source]] | None = None,
     ) -> None:
         storage = JournalStorage(JournalFileBackend(str(journal)))
         super().__init__(sweep, storage, {student: _study(sweep, student, storage) for student in sweep.students})
         self.spaces, self.n_layers = spaces, n_layers
-        self._common = {student: IntersectionSearchSpace(include_pruned=True) for student in sweep.students}
-        identities = {
-            student: Identity.of(sweep, student, spaces[student], fingerprint) for student in sweep.students
-        }
+        self.distributions = {student: distributions_of(spaces[student], n_layers) for student in sweep.students}
+        identities = {student: Identity.of(sweep, student, spaces[student], fingerprint) for student in sweep.students}
         claim(self.studies, identities, journal)
+        self._trained = {student: self._essences(student) for student in sweep.students}
         for student, study in self.studies.items():
-            enqueue(study, spaces[student].enqueued(n_layers))
-
-    def _seed_sampler(self, student: str, number: int) -> None:
-        """Make the draw of a trial a function of the sweep's seed, its number and the record so far.
-
-        One sampler for all would begin its random numbers anew in every process: a sweep that is
-        extended would draw its first trials a second time.
-        """
-        search = self.sweep.search
-        seed = zlib.crc32(f"{search.seed}/{student}/{number}".encode())
-        self.studies[student].sampler = sampler_of(search, self._common[student], seed)
+            space = spaces[student]
+            if study.user_attrs.get(EXHAUSTED) not in (None, space.model_dump(mode="json")):
+                study.set_user_attr(EXHAUSTED, None)
+            enqueue(study, known_points(space, n_layers, layer_scores or {}, sweep.search.seed))
+            for line in warm_start.transfer(study, (sources or {}).get(student, []), space, n_layers):
+                log.info("%s: %s", student, line)
+            self._settle(student)
 
     # What is to run
 
     def missing(self, student: str) -> int:
-        """Trials that are yet to begin, up to the student's target."""
-        return max(0, self.sweep.trials_of(student) - len(self.trials(student)))
+        """Trials that are yet to begin, up to the student's target; warm starts are beside it."""
+        return trials_to_begin(self.studies[student], self.sweep.trials_of(student))
 
     def config_of(self, student: str, trial: FrozenTrial) -> TrialConfig:
-        # A driver that died between asking and noting left no config; drawing again gives the same.
-        if "config" in trial.user_attrs:
-            return TrialConfig.from_flat(trial.user_attrs["config"])
-        self._seed_sampler(student, trial.number)
-        return self._draw(student, optuna.Trial(self.studies[student], trial._trial_id))
+        return TrialConfig.from_flat(trial.user_attrs["config"])
 
-    def propose(self, student: str) -> Proposal:
-        """Ask the student's study for a new trial."""
+    def propose(self, student: str) -> Proposal | None:
+        """A new trial; ``None`` where the student's target is reached, or its space holds nothing new."""
+        while self.missing(student):
+            number = self._begin(student)
+            if self._accept(student, number):
+                return self.begun(student, number)
+        return None
+
+    def _essences(self, student: str) -> dict[Essence, int]:
+        """What has been trained, or is being trained, and by which trial."""
+        decided = (trial for trial in self.trials(student) if "config" in trial.user_attrs)
+        return {essence(self.config_of(student, trial)): trial.number for trial in decided}
+
+    def _settle(self, student: str) -> None:
+        """Decide on trials that a driver began, and died before it had decided."""
+        for trial in self.studies[student].get_trials(deepcopy=False, states=(Running,)):
+            if skipped := trial.user_attrs.get("skipped"):
+                self._skip(student, trial.number, skipped)
+            elif "config" not in trial.user_attrs:
+                self._accept(student, trial.number)
+
+    def _begin(self, student: str) -> int:
+        """The number of a new trial: the next one waiting, or else one that is to be drawn."""
+        # Not by Study.ask, to which the first in the queue is the next: warm starts come late, and go first.
         study = self.studies[student]
-        self._seed_sampler(student, len(study.get_trials(deepcopy=False)))
-        trial = study.ask()
-        return Proposal(student, trial.number, self._draw(student, trial), None, 0)
+        waiting = study.get_trials(deepcopy=False, states=(Waiting,))
+        if not counted_to_begin(study, self.sweep.trials_of(student)):
+            waiting = [trial for trial in waiting if "warm_start" in trial.user_attrs]
+        if not waiting:
+            return self.storage.get_trial(self.storage.create_new_trial(study._study_id)).number
+        trial = min(waiting, key=_place)
+        self.storage.set_trial_state_values(trial._trial_id, state=Running)
+        return trial.number
 
-    def _draw(self, student: str, trial: optuna.Trial) -> TrialConfig:
-        """The trial's configuration, drawn from the student's space and noted in the record."""
-        drawn = self.spaces[student].suggest(trial, self.n_layers)
-        config = self.sweep.trial_config(student, drawn, trial.number)
-        trial.set_user_attr("config", config.flat())
-        return config
+    def _accept(self, student: str, number: int) -> bool:
+        """Draw a trial that has begun; whether it is to be trained.
+
+        Its configuration is noted once it is accepted, so one without was not decided on.
+        """
+        config = self._draw(student, number)
+        objection = self._objection(student, number, config)
+        if objection:
+            self._skip(student, number, objection)
+        else:
+            self.note(student, number, "config", config.flat())
+            self._trained[student][essence(config)] = number
+        return objection is None
+
+    def _draw(self, student: str, number: int) -> TrialConfig:
+        """The trial's configuration, from its place in the queue or from the sampler.
+
+        A function of the sweep's seed, the number and the record so far: drawn again, it is the same.
+        """
+        search, study, trial = self.sweep.search, self.studies[student], self._trial(student, number)
+        if _skipped_before(study, number) >= SKIPS_OF_A_SAMPLER:
+            search = search.model_copy(update={"sampler": "random"})
+        seeds = {"sweep": search.seed, "sampler": seed_of(search, student, number)}
+        self.note(student, number, "seeds", seeds)
+        distributions = self.distributions[student]
+        seen = StudyInSpace(study, sampler_of(search, student, number, distributions), distributions)
+        drawn = self.spaces[student].suggest(optuna.Trial(seen, trial._trial_id), self.n_layers)
+        return self.sweep.trial_config(student, drawn, number)
+
+    def _objection(self, student: str, number: int, config: TrialConfig) -> str | None:
+        """Why a draw is not worth a trial."""
+        queued = self._trial(student, number).system_attrs.get("fixed_params", {})
+        if beyond := outside(queued, self.distributions[student]):
+            return f"{', '.join(sorted(beyond))}: beyond the search space as it is now"
+        if (earlier := self._trained[student].get(essence(config))) is not None:
+            return f"trains what trial {earlier} trains"
+        return None
+
+    def _skip(self, student: str, number: int, reason: str) -> None:
+        """Close a draw that is not to be trained.
+
+        To Optuna it is pruned before its first report; samplers of ours do not see it, for what it would have
+        told stands in the record already.
+        """
+        study = self.studies[student]
+        self.note(student, number, "skipped", reason)
+        study.tell(number, state=TrialState.PRUNED.optuna)
+        EVENTS.info("%s %d: skipped, %s", student, number, reason)
+        if _skipped_before(study, number + 1) >= MOST_SKIPS:
+            study.set_user_attr(EXHAUSTED, self.spaces[student].model_dump(mode="json"))
+            log.warning("%s: %d draws in a row brought nothing new; its search space is exhausted", student, MOST_SKIPS)
+
+
+def _place(trial: FrozenTrial) -> tuple[int, int]:
+    """Of a waiting trial in the queue: the baseline, then warm starts, then the other known points."""
+    if trial.user_attrs.get("known_point") == NO_DISTILLATION:
+        return 0, trial.number
+    return (1 if "warm_start" in trial.user_attrs else 2), trial.number
+
+
+def _skipped_before(study: optuna.Study, number: int) -> int:
+    """How many trials in a row were skipped right before ``number``."""
+    before = reversed(study.get_trials(deepcopy=False)[:number])
+    return sum(1 for _ in takewhile(lambda trial: "skipped" in trial.user_attrs, before))
 
 
 def _study(sweep: SweepConfig, student: str, storage: BaseStorage) -> optuna.Study:

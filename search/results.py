@@ -16,6 +16,8 @@ from spaces.errors import COMMAND_LINE, Fault, InputError
 from spaces.sweep import SweepConfig
 from spaces.trial import TrialConfig
 
+EXHAUSTED = "exhausted"
+"""Of a study: the space that held no further configuration."""
 Waiting = optuna.trial.TrialState.WAITING
 Complete = optuna.trial.TrialState.COMPLETE
 
@@ -40,11 +42,15 @@ class SweepResults:
         sweep: as it was last started.
         facts: what every trial shared: corpus and head fingerprints, teacher, its metrics.
         trials: student to its trials that have begun, by number.
+        to_begin: student to the number of trials that are yet to begin.
+        exhausted: the students whose spaces hold no further configuration.
     """
 
     sweep: SweepConfig
     facts: Mapping[str, Any]
     trials: Mapping[str, list[FrozenTrial]]
+    to_begin: Mapping[str, int]
+    exhausted: tuple[str, ...]
 
     @classmethod
     def read(cls, folder: SweepFolder) -> Self:
@@ -64,23 +70,30 @@ class SweepResults:
             for student in sweep.students
             if f"{sweep.name}/{student}" in names
         }
-        return cls(sweep, facts, {student: begun_trials(study) for student, study in studies.items()})
+        trials = {student: begun_trials(study) for student, study in studies.items()}
+        to_begin = {student: sweep.trials_of(student) for student in sweep.students}
+        to_begin |= {student: trials_to_begin(study, to_begin[student]) for student, study in studies.items()}
+        exhausted = tuple(student for student, study in studies.items() if study.user_attrs.get(EXHAUSTED))
+        return cls(sweep, facts, trials, to_begin, exhausted)
 
     @property
     def n_missing(self) -> int:
         """Trials that are yet to end."""
-        return sum(max(0, self.sweep.trials_of(student) - self._n_over(student)) for student in self.sweep.students)
+        at_work = (not TrialState.of_optuna(trial.state).is_over for trials in self.trials.values() for trial in trials)
+        return sum(self.to_begin.values()) + sum(at_work)
 
-    def _n_over(self, student: str) -> int:
-        return sum(TrialState.of_optuna(trial.state).is_over for trial in self.trials.get(student, []))
+    def finished(self, student: str) -> list[FrozenTrial]:
+        """The trials that ran to their end, the best first, the earlier one of a tie; pruned ones do not count."""
+        finished = [trial for trial in self.trials.get(student, []) if trial.state == Complete]
+        sign = 1 if self.sweep.objective.mode == "max" else -1
+        return sorted(finished, key=lambda trial: -sign * trial.values[0])
 
     def best(self, student: str) -> BestTrial | None:
-        """The best trial that ran to its end, the earlier one of a tie; pruned ones do not count."""
-        finished = [trial for trial in self.trials.get(student, []) if trial.state == Complete]
+        """The best trial that ran to its end."""
+        finished = self.finished(student)
         if not finished:
             return None
-        sign = 1 if self.sweep.objective.mode == "max" else -1
-        trial = max(finished, key=lambda each: sign * each.values[0])
+        trial = finished[0]
         config = TrialConfig.from_flat(trial.user_attrs["config"])
         attrs = trial.user_attrs
         return BestTrial(student, trial.number, config, trial.values[0], attrs["best"], attrs.get("checkpoint"))
@@ -92,13 +105,27 @@ class SweepResults:
         return max(found, key=lambda best: sign * best.objective, default=None)
 
     def frame(self) -> pd.DataFrame:
-        """A row a trial: student, number, state, known_point, epochs, every key, metrics of its best epoch."""
+        """A row a trial: student, number, state, where from, epochs, every key, metrics of its best epoch."""
         return pd.DataFrame([_row(student, trial) for student, trials in self.trials.items() for trial in trials])
 
 
 def begun_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """The study's trials, by number, without those that are only enqueued."""
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state != Waiting]
+    """The study's trials, by number, without those that are only enqueued, and draws that never were trained."""
+    trials = study.get_trials(deepcopy=False)
+    return [trial for trial in trials if trial.state != Waiting and "skipped" not in trial.user_attrs]
+
+
+def trials_to_begin(study: optuna.Study, n_trials: int) -> int:
+    """How many trials of a student are yet to begin: up to ``n_trials``, which warm starts are beside, and those."""
+    waiting = sum("warm_start" in trial.user_attrs for trial in study.get_trials(deepcopy=False, states=(Waiting,)))
+    return counted_to_begin(study, n_trials) + waiting
+
+
+def counted_to_begin(study: optuna.Study, n_trials: int) -> int:
+    """How many are yet to begin, warm starts apart; none where the space holds no further configuration."""
+    if study.user_attrs.get(EXHAUSTED):
+        return 0
+    return max(0, n_trials - sum("warm_start" not in trial.user_attrs for trial in begun_trials(study)))
 
 
 def _row(student: str, trial: FrozenTrial) -> dict[str, Any]:
@@ -108,6 +135,7 @@ def _row(student: str, trial: FrozenTrial) -> dict[str, Any]:
         "number": trial.number,
         "state": str(TrialState.of_optuna(trial.state)),
         "known_point": attrs.get("known_point"),
+        "warm_start": attrs.get("warm_start"),
         "epochs": max(trial.intermediate_values, default=0),
         "reason": attrs.get("reason"),
         **attrs.get("config", {}),

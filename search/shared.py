@@ -12,17 +12,20 @@ from search.home import Home
 from search.rehearsal import load_spaces
 from search.screen.steps import Steps
 from search.teacher_pass import plan_pass
+from search.warm_start import Source, read_sources
 from spaces.errors import Fault, InputError, gathering, refuse
-from spaces.space import Space
+from spaces.space import LAYERS, Space
 from spaces.sweep import SweepConfig
 from trainables.audio.check import load_clips
 from trainables.audio.views import ViewMaker
 from trainables.corpus.build import build_corpus
 from trainables.corpus.logits import fit_on_corpus, teacher_metrics, write_logits
+from trainables.corpus.ranking import layer_scores, probes_on_corpus
 from trainables.corpus.recipe import Recipe
 from trainables.corpus.store import read_teachers
 from trainables.teachers.base import Teacher
 from trainables.teachers.load import load_teacher
+from trainables.teachers.probe import LayerRow
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +39,16 @@ class Shared:
         teacher: fitted; its head's logits are in the corpus.
         teacher_metrics: split to metrics of the teacher itself.
         spaces: each student's search space, with the sweep's fixed keys.
+        probes: of each teacher layer, where a student searches layers.
+        sources: student to the earlier trials that its study starts from.
     """
 
     corpus: Path
     teacher: Teacher
     teacher_metrics: dict[str, dict[str, float]]
     spaces: dict[str, Space]
+    probes: list[LayerRow]
+    sources: dict[str, list[Source]]
 
     @property
     def n_layers(self) -> int:
@@ -56,6 +63,7 @@ class Shared:
             "head": self.teacher.head_fingerprint,
             "teachers": {name: asdict(states) for name, states in read_teachers(self.corpus).items()},
             "teacher_metrics": self.teacher_metrics,
+            "probes": [row.model_dump() for row in self.probes],
         }
 
     @property
@@ -65,7 +73,8 @@ class Shared:
 
 
 def make_shared(sweep: SweepConfig, home: Home, step: Steps) -> Shared:
-    """Check the sweep whole, then read clips, load the teacher, build the corpus, fit a head if there is none.
+    """Check the sweep whole, then read clips, load the teacher, build the corpus, fit a head if there is none,
+    and probe the teacher's layers.
 
     Args:
         step: tells the user what is going on, e.g. with a progress bar.
@@ -75,6 +84,8 @@ def make_shared(sweep: SweepConfig, home: Home, step: Steps) -> Shared:
     """
     faults: list[Fault] = []
     teacher = None
+    with gathering(faults):
+        sources = read_sources(sweep, home)
     with gathering(faults):
         teacher = load_teacher(sweep.teacher)
     spaces = load_spaces(sweep, teacher, faults)
@@ -97,7 +108,13 @@ def make_shared(sweep: SweepConfig, home: Home, step: Steps) -> Shared:
     write_logits(corpus, teacher)
     metrics = teacher_metrics(corpus, teacher, sweep.objective)
     _refuse_a_weak_teacher(sweep, metrics["val"]["f1"])
-    return Shared(corpus, teacher, metrics, spaces)
+    probes: list[LayerRow] = []
+    if any(LAYERS in space.parameters for space in spaces.values()):
+        with step("probing the teacher's layers"):
+            probes = probes_on_corpus(teacher, corpus)
+        told = ", ".join(f"{layer} ({score:.3f})" for layer, score in layer_scores(probes).items())
+        log.info("teacher layers by linear probe (validation pAUC): %s", told)
+    return Shared(corpus, teacher, metrics, spaces, probes, sources)
 
 
 def _refuse_a_weak_teacher(sweep: SweepConfig, f1: float) -> None:

@@ -32,6 +32,7 @@ from search.tracking.batch import RunKey
 from search.tracking.tracker import Tracker
 from search.tuning import run_trials
 from spaces.sweep import SweepConfig
+from trainables.corpus.ranking import layer_scores
 from trainables.teachers.head import LinearHead
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,15 @@ class Sweep:
             return self._brought_up(home, folder, shared, profile)
 
     def _brought_up(self, home: Home, folder: SweepFolder, shared: Shared, profile: Profile) -> SweepResults:
-        record = SweepRecord(self.config, folder.journal, shared.spaces, shared.n_layers, shared.fingerprint)
+        record = SweepRecord(
+            self.config,
+            folder.journal,
+            shared.spaces,
+            shared.n_layers,
+            shared.fingerprint,
+            layer_scores(shared.probes),
+            shared.sources,
+        )
         folder.write(self.config, shared.facts)
         if isinstance(next(iter(shared.teacher.heads.values())), LinearHead):
             shared.teacher.save(folder.teacher)

@@ -43,3 +43,17 @@ class LayerOrdinals:
                 "a search space holds such subsets only, a fixed trial any"
             )
         return cls(len(layers), layers[0], strides.pop() if strides else 1)
+
+
+def evenly_spaced(count: int, max_stride: int, n_layers: int) -> list[tuple[int, ...]]:
+    """Every subset of ``count`` of ``n_layers`` layers that are 1 to ``max_stride`` apart, each once.
+
+    >>> evenly_spaced(count=2, max_stride=2, n_layers=4)
+    [(0, 1), (1, 2), (2, 3), (0, 2), (1, 3)]
+    """
+    drawn = (
+        LayerOrdinals(count, first, stride).layers(n_layers)
+        for stride in range(1, max_stride + 1)
+        for first in range(n_layers)
+    )
+    return list(dict.fromkeys(layers for layers in drawn if len(layers) == count))

@@ -107,8 +107,36 @@ class Objective(Section):
 
 
 class Search(Section):
+    """How trials are proposed."""
+
+    sampler: Literal["tpe", "gp", "cmaes", "nsga2", "random", "qmc"] = Field(
+        "tpe",
+        description="who proposes: TPE, a Gaussian process, CMA-ES, NSGA-II, random or quasi-random numbers; gp and "
+        "cmaes learn from finished trials alone and leave parameters under a condition, cmaes choices too, to TPE; "
+        "nsga2 leaves parameters under a condition to chance",
+    )
     seed: int = Field(0, ge=0, description="of the sampler; trial seeds follow from it")
-    startup_trials: int = Field(10, ge=1, description="trials drawn at random before TPE models them")
+    startup_trials: int = Field(
+        10, ge=1, description="trials before the sampler models them, drawn at random; of nsga2, a generation"
+    )
+    group: bool = Field(False, description="tpe: model parameters under one condition jointly, not one by one")
+    warm_start: tuple[str, ...] = Field(
+        (), description="earlier sweeps, NAME or NAME/STUDENT, whose best trials run here too, beside budget.trials"
+    )
+
+    @field_validator("warm_start", mode="before")
+    @classmethod
+    def _one_will_do(cls, sources: Any) -> Any:
+        return (sources,) if isinstance(sources, str) else sources
+
+    @field_validator("warm_start")
+    @classmethod
+    def _are_sweeps_and_students(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
+        for source in sources:
+            name, slash, student = source.partition("/")
+            if not re.fullmatch(NAME_PATTERN, name) or (slash and not re.fullmatch(NAME_PATTERN, student)):
+                raise ValueError(f"{source!r} is no name of a sweep; write NAME or NAME/STUDENT")
+        return sources
 
 
 class EarlyStopping(Section):

@@ -43,6 +43,14 @@ def sweep(
     file: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="the sweep file")],
     name: Annotated[str | None, typer.Option(metavar="NAME", help="record under another name than the file's")] = None,
     changes: SetOption = None,
+    warm_start: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--warm-start",
+            metavar="NAME[/STUDENT]",
+            help="also run the best trials of an earlier sweep; may be repeated",
+        ),
+    ] = None,
     allow_weak_teacher: Annotated[bool, typer.Option("--allow-weak-teacher", help="insist on a weak teacher")] = False,
     profiled: Annotated[bool, typer.Option("--profile", help="show where the seconds went")] = False,
 ) -> None:
@@ -57,6 +65,8 @@ def sweep(
     refuse(faults)
     if name is not None:
         overrides["name"] = name
+    if warm_start:
+        overrides["search.warm_start"] = warm_start
     if allow_weak_teacher:
         overrides["teacher.allow_weak"] = True
     config = SweepConfig.load(file, overrides)

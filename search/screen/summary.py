@@ -29,6 +29,8 @@ def print_summary(results: SweepResults, again: str) -> None:
     console.print(f"teacher: validation {name} {teacher[name]:.3f}, F1 {teacher['f1']:.3f}")
     for reason in _reasons(results):
         console.print(f"failed: {reason}")
+    for student in results.exhausted:
+        console.print(f"{student}: its search space holds no further configuration; it ends with fewer trials")
     if results.n_missing:
         console.print(f"trials yet to end: {results.n_missing}; go on with: {again}")
     ready = [student for student in sweep.students if results.best(student)]

@@ -173,23 +173,6 @@ def test_a_sweep_in_several_processes_draws_as_one(recorded, twin, end_trial):
         assert piecewise == end_trial(one, "tiny_conv", [value])
 
 
-def test_what_the_sampler_keeps_between_draws_changes_none_of_them(recorded, twin, end_trial, monkeypatch):
-    """Whatever the trials' ends, also past the random start, and with one trial left running throughout."""
-    changes = {"budget.trials": 14, "search.startup_trials": 3}
-    states = [TrialState.FINISHED, TrialState.PRUNED, TrialState.FINISHED, TrialState.FAILED]
-
-    def run(record):
-        record.propose("tiny_conv")
-        return [
-            end_trial(record, "tiny_conv", [0.1 * (number % 7)], states[number % 4]).config for number in range(1, 14)
-        ]
-
-    kept = run(recorded.open(changes))
-    monkeypatch.delattr("search.sampler.KeptSpaceTPE.infer_relative_search_space")
-    assert kept == run(twin.open(changes))
-    assert len({config.training.learning_rate for config in kept}) == 13
-
-
 def test_another_seed_gives_other_trials(recorded, twin):
     one, other = recorded.open(), twin.open({"search.seed": 1})
     assert (

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 import pydantic
 from torch import Tensor
 
-from spaces.errors import Fault, InputError
-from spaces.sweep import Teacher as TeacherConfig
 from trainables.metrics import evaluate
 from trainables.teachers.base import Pooled, Teacher
 from trainables.teachers.fit import linear_head, probe_mix
@@ -51,23 +49,6 @@ class TeacherReport(pydantic.BaseModel):
             return "the teacher's head is not fitted, so its logits would be noise"
         f1 = self.splits["val"]["f1"]
         return f"validation F1 {f1:.3f} {'reaches' if self.passed else 'is under'} the gate of {self.minimum_f1:.2f}"
-
-    def best_layers(self, teacher: str) -> list[int]:
-        """The teacher's layers, the most telling first, by their probes' validation pAUC."""
-        rows = [row for row in self.layers if row.teacher == teacher]
-        return [row.layer for row in sorted(rows, key=lambda row: (-row.splits["val"]["pauc"], row.layer))]
-
-    def refuse_weak(self, config: TeacherConfig) -> None:
-        """Raise unless the gate is passed or ``config.allow_weak`` is set.
-
-        Raises:
-            InputError: names the F1 and the ways out.
-        """
-        if not (self.passed or config.allow_weak):
-            remedy = f"{self.verdict}; fit it with `distune teacher fit`, name another, or set teacher.allow_weak"
-            raise InputError(
-                Fault(config.model or "the shipped teacher", "teacher.minimum_f1", self.minimum_f1, remedy)
-            )
 
 
 def check_teacher(teacher: Teacher, splits: Mapping[str, Pooled], minimum_f1: float) -> TeacherReport:
