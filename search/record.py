@@ -11,6 +11,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
 from search import warm_start
+from search.draw import Draw, distributions_of, first_choices
 from search.identity import Identity, claim
 from search.log import EVENTS
 from search.results import EXHAUSTED, Waiting, counted_to_begin, trials_to_begin
@@ -18,7 +19,7 @@ from search.sampler import sampler_of, seed_of
 from search.starts import NO_DISTILLATION, enqueue, known_points
 from search.states import TrialState
 from search.trials import Proposal, Running, TrialRecord
-from search.view import StudyInSpace, distributions_of, outside
+from search.view import StudyInSpace, outside
 from search.warm_start import Source
 from spaces.essence import Essence, essence
 from spaces.space import Space
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 # small space goes on proposing it.
 SKIPS_OF_A_SAMPLER = 10
 # After so many, of which chance proposed most, the space is taken to hold nothing new.
-MOST_SKIPS = 200
+MOST_SKIPS = 100
 
 
 class SweepRecord(TrialRecord):
@@ -82,8 +83,8 @@ class SweepRecord(TrialRecord):
         return TrialConfig.from_flat(trial.user_attrs["config"])
 
     def propose(self, student: str) -> Proposal | None:
-        """A new trial; ``None`` where the student's target is reached, or its space holds nothing new."""
-        while self.missing(student):
+        """A new trial; ``None`` where the student's space holds nothing new."""
+        while self.missing(student) or not self.studies[student].user_attrs.get(EXHAUSTED):
             number = self._begin(student)
             if self._accept(student, number):
                 return self.begun(student, number)
@@ -118,37 +119,34 @@ class SweepRecord(TrialRecord):
     def _accept(self, student: str, number: int) -> bool:
         """Draw a trial that has begun; whether it is to be trained.
 
-        Its configuration is noted once it is accepted, so one without was not decided on.
+        Its configuration is noted last, so a trial without one is yet to be decided on.
         """
-        config = self._draw(student, number)
-        objection = self._objection(student, number, config)
-        if objection:
+        study = self.studies[student]
+        draw = self._draw(student, number)
+        drawn = self.spaces[student].suggest(draw, self.n_layers)
+        config = self.sweep.trial_config(student, drawn, number)
+        draw.record(first_choices(study))
+        if objection := self._objection(student, draw, config):
             self._skip(student, number, objection)
-        else:
-            self.note(student, number, "config", config.flat())
-            self._trained[student][essence(config)] = number
-        return objection is None
+            return False
+        search = self.sweep.search
+        self.note(student, number, "seeds", {"sweep": search.seed, "sampler": seed_of(search, student, number)})
+        self.note(student, number, "config", config.flat())
+        self._trained[student][essence(config)] = number
+        return True
 
-    def _draw(self, student: str, number: int) -> TrialConfig:
-        """The trial's configuration, from its place in the queue or from the sampler.
-
-        A function of the sweep's seed, the number and the record so far: drawn again, it is the same.
-        """
-        search, study, trial = self.sweep.search, self.studies[student], self._trial(student, number)
+    def _draw(self, student: str, number: int) -> Draw:
+        """A function of the sweep's seed, the number and the record so far: taken again, it is the same."""
+        search, study, distributions = self.sweep.search, self.studies[student], self.distributions[student]
         if _skipped_before(study, number) >= SKIPS_OF_A_SAMPLER:
             search = search.model_copy(update={"sampler": "random"})
-        seeds = {"sweep": search.seed, "sampler": seed_of(search, student, number)}
-        self.note(student, number, "seeds", seeds)
-        distributions = self.distributions[student]
-        seen = StudyInSpace(study, sampler_of(search, student, number, distributions), distributions)
-        drawn = self.spaces[student].suggest(optuna.Trial(seen, trial._trial_id), self.n_layers)
-        return self.sweep.trial_config(student, drawn, number)
+        sampler = sampler_of(search, student, number, distributions)
+        return Draw(StudyInSpace(study, distributions, number), sampler, self._trial(student, number))
 
-    def _objection(self, student: str, number: int, config: TrialConfig) -> str | None:
+    def _objection(self, student: str, draw: Draw, config: TrialConfig) -> str | None:
         """Why a draw is not worth a trial."""
-        queued = self._trial(student, number).system_attrs.get("fixed_params", {})
-        if beyond := outside(queued, self.distributions[student]):
-            return f"{', '.join(sorted(beyond))}: beyond the search space as it is now"
+        if beyond := outside(draw.queued, self.distributions[student]):
+            return f"{', '.join(beyond)}: beyond the search space as it is now"
         if (earlier := self._trained[student].get(essence(config))) is not None:
             return f"trains what trial {earlier} trains"
         return None

@@ -7,10 +7,11 @@ from typing import Any
 import optuna
 from optuna.distributions import FloatDistribution, IntDistribution
 
+from search.draw import distributions_of
 from search.home import Home
 from search.results import SweepResults
 from search.starts import enqueue
-from search.view import distributions_of, outside
+from search.view import outside
 from spaces.errors import Fault, InputError
 from spaces.space import ALIGNED, ALPHA, ENABLED, LAYERS, Space
 from spaces.sweep import SweepConfig
