@@ -107,7 +107,7 @@ def quantile(distribution: BaseDistribution, share: float) -> Any:
     low, high = distribution.low, distribution.high
     if distribution.step is not None and not distribution.log:
         n_values = round((high - low) / distribution.step) + 1
-        return low + int(share * n_values) * distribution.step
+        return min(high, low + int(share * n_values) * distribution.step)  # 0.05 * 19 is over 0.95
     if not distribution.log:
         return low + share * (high - low)
     whole = isinstance(distribution, IntDistribution)

@@ -1,5 +1,6 @@
 """Starting a study from the best trials of an earlier one: of another sweep, or of another student."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -114,11 +115,12 @@ def project(config: Mapping[str, Any], space: Space, n_layers: int) -> tuple[dic
 
 
 def _nearest(distribution: FloatDistribution | IntDistribution, value: float) -> float:
-    inside = min(distribution.high, max(distribution.low, value))
+    nearest = value
     if distribution.step is not None:
-        inside = distribution.low + round((inside - distribution.low) / distribution.step) * distribution.step
-    # 0.05 * 6 is 0.30000000000000004, which would count as a change.
-    return value if abs(inside - value) < 1e-9 else inside
+        nearest = distribution.low + round((value - distribution.low) / distribution.step) * distribution.step
+    nearest = min(distribution.high, max(distribution.low, nearest))
+    # 0.05 * 6 is 0.30000000000000004, which is no change.
+    return value if math.isclose(nearest, value) else nearest
 
 
 def _source_of(results: SweepResults, student: str, named: str) -> Source | None:

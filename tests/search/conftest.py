@@ -18,6 +18,7 @@ from search.record import SweepRecord
 from search.states import TrialState
 from search.tracking.store import open_client
 from search.trials import Proposal
+from search.warm_start import Source
 from spaces.space import Space
 from spaces.sweep import SweepConfig
 from tests.search import commands
@@ -101,14 +102,18 @@ class RecordedSweep:
     students: tuple[str, ...] = ("tiny_conv", "mobilenetv3")
 
     def open(
-        self, changes: dict[str, Any] | None = None, space: Space = SPACE, data: str = "clips/head"
+        self,
+        changes: dict[str, Any] | None = None,
+        space: Space = SPACE,
+        data: str = "clips/head",
+        sources: dict[str, list[Source]] | None = None,
     ) -> SweepRecord:
         """The record of three trials a student of nine epochs, ``changes`` laid over."""
         students = {student: {} for student in self.students}
         tree = {"name": "first", "data": {"path": "clips"}, "students": students, "budget": {"trials": 3, "epochs": 9}}
         sweep = SweepConfig.model_validate(tree).overlaid(changes or {})
         spaces = dict.fromkeys(self.students, space)
-        return SweepRecord(sweep, self.folder.create().journal, spaces, n_layers=7, fingerprint=data)
+        return SweepRecord(sweep, self.folder.create().journal, spaces, n_layers=7, fingerprint=data, sources=sources)
 
 
 @pytest.fixture

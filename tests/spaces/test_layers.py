@@ -2,7 +2,7 @@
 
 import pytest
 
-from spaces.layers import LayerOrdinals
+from spaces.layers import LayerOrdinals, evenly_spaced
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,9 @@ def test_layers_without_ordinals_are_refused_and_named(layers):
     with pytest.raises(ValueError, match="not evenly spaced") as refused:
         LayerOrdinals.of(layers)
     assert str(list(layers)) in str(refused.value)
+
+
+def test_the_subsets_of_one_size_are_named_once_each():
+    assert evenly_spaced(count=1, max_stride=3, n_layers=3) == [(0,), (1,), (2,)]
+    assert evenly_spaced(count=3, max_stride=2, n_layers=5) == [(0, 1, 2), (1, 2, 3), (2, 3, 4), (0, 2, 4)]
+    assert evenly_spaced(count=3, max_stride=2, n_layers=2) == []
