@@ -58,7 +58,7 @@ def _cells(results: SweepResults, student: str) -> list[str]:
     best, metric = results.best(student), results.sweep.objective.metric
     known = {trial.user_attrs.get("known_point"): trial.user_attrs.get("best", {}).get(metric) for trial in trials}
     return [
-        f"{sum(state.is_over for state in states)}/{results.sweep.trials_of(student)}",
+        f"{sum(state.is_over for state in states)}/{len(states) + results.to_begin[student]}",
         str(states.count(TrialState.PRUNED)),
         _number(best.objective if best else None),
         _number(best.metrics["val_f1"] if best else None),

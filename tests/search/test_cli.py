@@ -102,6 +102,11 @@ def test_unknown_keys_and_values_out_of_bounds_are_told_together(run: Run, tmp_p
     assert_refused(run("sweep", str(file)), *faults)
 
 
+def test_a_warm_start_that_is_no_name_is_refused(run: Run, tmp_path: Path) -> None:
+    told = "search.warm_start: 'first/tiny/conv' is no name of a sweep; write NAME or NAME/STUDENT"
+    assert_refused(run("sweep", str(sweep_file(tmp_path)), "--warm-start", "first/tiny/conv"), told)
+
+
 def test_a_change_without_an_equals_sign_is_told_beside_a_missing_file(run: Run) -> None:
     faults = ["command line: --set = 'budget.trials': write it as key=value", "nowhere.yaml: cannot be read"]
     assert_refused(run("sweep", "nowhere.yaml", "--set", "budget.trials"), *faults)

@@ -1,6 +1,7 @@
 """What a sweep is refused for before Ray starts, and what its trials share where it is not."""
 
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,27 @@ def test_trials_share_a_corpus_and_a_fitted_teacher(sweep, home):
     assert set(shared.spaces) == {"tiny_conv", "resnet18"} and not ray.is_initialized()
     assert shared.fingerprint == f"{shared.corpus.name}/{shared.teacher.head_fingerprint}"
     assert shared.facts["teachers"]["wav2vec2"]["n_layers"] == 4
+
+
+def test_layers_are_probed_where_a_student_searches_them_and_the_ranking_is_told_and_kept(sweep, home, caplog):
+    with caplog.at_level(logging.INFO):
+        shared = make_shared(sweep(), home, silent_steps)
+    assert [row["layer"] for row in shared.facts["probes"]] == [0, 1, 2, 3]
+    assert re.search(
+        r"teacher layers by linear probe \(validation pAUC\): \d \(\d\.\d{3}\)(, \d \(\d\.\d{3}\)){3}", caplog.text
+    )
+
+
+def test_layers_are_not_probed_where_no_student_searches_them(sweep, home, monkeypatch):
+    monkeypatch.setattr("search.shared.probes_on_corpus", None)
+    shared = make_shared(sweep(students=fixed(distillation__alignment_layers=[1])), home, silent_steps)
+    assert shared.facts["probes"] == []
+
+
+def test_a_warm_start_from_nothing_is_refused_beside_all_else(sweep, home, tmp_path):
+    told = faults(sweep(data={"path": tmp_path / "no-clips"}, search={"warm_start": "third/tiny_conv"}), home)
+    assert set(told) == {"data.path", "search.warm_start"}
+    assert "third/tiny_conv" in told["search.warm_start"]
 
 
 def test_the_same_sweep_again_shares_the_same_and_computes_nothing(sweep, home, monkeypatch):

@@ -11,12 +11,13 @@ import torch
 from trainables.teachers.base import Pooled, Teacher
 from trainables.teachers.probe import LayerRow, probe_layers
 
+MOST_CLIPS = 2000  # a split: a ranking needs no more, and 13 layers of so many take seconds
 PROBE_VERSION = 1  # raise it when `probe_layers` gives other numbers for the same states
 ROWS = pydantic.TypeAdapter(list[LayerRow])
 
 
 def probes_on_corpus(teacher: Teacher, corpus: Path) -> list[LayerRow]:
-    """A probe of every layer on the clean clips of train and val; the test clips stay unread."""
+    """A probe of every layer on clean clips of train and val; the test clips stay unread."""
     kept = corpus / f"probes.v{PROBE_VERSION}.json"
     if not kept.exists():
         rows = probe_layers(teacher, {split: clean(corpus / split, teacher) for split in ("train", "val")})
@@ -27,10 +28,12 @@ def probes_on_corpus(teacher: Teacher, corpus: Path) -> list[LayerRow]:
 
 
 def clean(split: Path, teacher: Teacher) -> Pooled:
-    """The hidden states of a split's clean views, a row a clip."""
-    states = {name: np.load(split / f"hidden.{name}.npy", mmap_mode="c")[:, 0] for name in teacher.members}
-    rows = {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in states.items()}
-    return Pooled(rows, torch.from_numpy(np.load(split / "labels.npy")))
+    """The hidden states of a split's clean views, a row a clip; of a large split, clips evenly from end to end."""
+    labels = np.load(split / "labels.npy")
+    chosen = np.unique(np.linspace(0, len(labels) - 1, MOST_CLIPS).round().astype(int))
+    states = {name: np.load(split / f"hidden.{name}.npy", mmap_mode="r")[chosen, 0] for name in teacher.members}
+    rows = {name: torch.from_numpy(values) for name, values in states.items()}
+    return Pooled(rows, torch.from_numpy(labels[chosen]))
 
 
 def layer_scores(rows: Sequence[LayerRow]) -> dict[int, float]:
