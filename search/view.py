@@ -6,6 +6,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 Distributions = Mapping[str, BaseDistribution]
@@ -27,11 +28,17 @@ class StudyInSpace(optuna.Study):
     def __init__(self, study: optuna.Study, distributions: Distributions, number: int) -> None:
         super().__init__(study.study_name, study._storage, sampler=study.sampler)
         others = (trial for trial in study.get_trials(deepcopy=False) if trial.number != number)
-        shown = (_in_space(trial, distributions) for trial in others if _tells(trial))
+        shown = (_in_space(trial, distributions) for trial in others)
         # Read once a draw: samplers ask many times.
         self._shown = [trial for trial in shown if trial is not None]
-        if len(self.directions) > 1:
-            self._shown = [_without_reports(trial) for trial in self._shown]
+
+    @property
+    def direction(self) -> StudyDirection:
+        """Of what trials report, also where size is minimised beside it.
+
+        TPE ranks pruned trials by their last reports, and asks for it; of two directions Optuna knows no such one.
+        """
+        return self.directions[0]
 
     def _get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
@@ -40,11 +47,9 @@ class StudyInSpace(optuna.Study):
         return copy.deepcopy(trials) if deepcopy else trials
 
 
-def _tells(trial: FrozenTrial) -> bool:
-    return "skipped" not in trial.user_attrs or bool(trial.constraints)
-
-
 def _in_space(trial: FrozenTrial, current: Distributions) -> FrozenTrial | None:
+    if "skipped" in trial.user_attrs and not trial.constraints:
+        return None
     changed = {name for name, recorded in trial.distributions.items() if current.get(name, recorded) != recorded}
     if not changed:
         return trial
@@ -54,15 +59,6 @@ def _in_space(trial: FrozenTrial, current: Distributions) -> FrozenTrial | None:
     seen.distributions = {name: current.get(name, recorded) for name, recorded in trial.distributions.items()}
     if not all(isinstance(current[name], CategoricalDistribution) for name in changed):
         seen.system_attrs = {key: value for key, value in trial.system_attrs.items() if key.startswith("constraints")}
-    return seen
-
-
-def _without_reports(trial: FrozenTrial) -> FrozenTrial:
-    """To rank pruned trials by their reports, TPE asks for a study's one direction, also where it has several."""
-    if trial.state != TrialState.PRUNED:
-        return trial
-    seen = copy.copy(trial)
-    seen.intermediate_values = {}
     return seen
 
 
