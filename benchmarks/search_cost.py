@@ -12,8 +12,8 @@ all arms:
 - hyperband: OptunaSearch and HyperBandScheduler as they come
 - distune: the record, searcher, ladders and recorder of a sweep, with the defaults that ship
 
-A stock arm is worth the best objective that any of its trials has reported, distune only that of its finished trials, as
-it exports no others. ``worth`` is what the configuration of that trial would give again, in the mean over training seeds.
+An arm has found the best objective that any of its trials has reported so far. Its ``worth`` is what the configuration
+of that trial would give again, in the mean over training seeds: the best of many noisy numbers promises too much.
 """
 
 import argparse
@@ -107,7 +107,7 @@ def distune(task: Task) -> Parts:
     profile, board = Profile(), SweepBoard("replay", METRIC, "max")
     board.add_student(STUDENT, UNENDING, EPOCHS)
     searcher = SweepSearcher(record, {}, given_shares(task.sweep.resources, record.spaces, 0), profile)
-    ladders = StudentLadders(restored_ladders(record), METRIC)
+    ladders = StudentLadders(restored_ladders(record, record.spaces), METRIC)
     return searcher, ladders, [Recorder(searcher, ladders, Silent(), board, profile)]
 
 
@@ -132,19 +132,21 @@ class Trace:
     """What an arm has to show after each epoch spent.
 
     Attributes:
-        best: objective of the best trial, NaN where there is none yet.
+        best: objective, the best that any trial has reported.
         worth: of its configuration.
     """
 
-    def __init__(self, world: World, finished_only: bool) -> None:
-        self.world, self.finished_only = world, finished_only
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._leader: SimulatedTrial | None = None
         self.best: list[float] = []
         self.worth: list[float] = []
 
     def told(self, trial: SimulatedTrial) -> None:
-        best, worth = (self.best[-1], self.worth[-1]) if self.best else (np.nan, np.nan)
-        if (trial.finished or not self.finished_only) and not trial.best <= best:
-            best, worth = trial.best, self.world.worth(trial.config["trial"])
+        best, worth = (self.best[-1], self.worth[-1]) if self.best else (-np.inf, -np.inf)
+        if trial.best > best:
+            worth = self.world.worth(trial.config["trial"]) if trial is not self._leader else worth
+            best, self._leader = trial.best, trial
         self.best.append(best)
         self.worth.append(worth)
 
@@ -154,7 +156,7 @@ def searched(curves: Curves, arm: str, overrides: Mapping[str, Any], n_epochs: i
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     np.random.seed(seed)  # Ray's schedulers draw from it
     world = World(curves, seed)
-    trace = Trace(world, finished_only=arm == "distune")
+    trace = Trace(world)
     with tempfile.TemporaryDirectory() as folder:
         searcher, scheduler, callbacks = ARMS[arm](Task.of(overrides, seed, Path(folder)))
 
@@ -204,7 +206,7 @@ def progress(title: str, told: Mapping[str, np.ndarray]) -> Table:
     epochs = shown_epochs(next(iter(told.values())).shape[1])
     table = Table("arm", *(f"{n} epochs" for n in epochs), title=f"{title}: median (quartiles)", title_justify="left")
     for arm, values in told.items():
-        quartiles = np.nanpercentile(values[:, [n - 1 for n in epochs]], [50, 25, 75], axis=0).T
+        quartiles = np.percentile(values[:, [n - 1 for n in epochs]], [50, 25, 75], axis=0).T
         table.add_row(arm, *("{:.3f} ({:.3f} to {:.3f})".format(*column) for column in quartiles))
     return table
 
@@ -228,7 +230,7 @@ def wins(best: Mapping[str, np.ndarray], worth: Mapping[str, np.ndarray]) -> Tab
     table = Table("distune against", "by", *(f"{n} epochs" for n in epochs), title="seeds won", title_justify="left")
     for arm in best:
         for by, told in (("objective", best), ("worth", worth)):
-            ours, theirs = (np.nan_to_num(told[name], nan=-1.0) for name in ("distune", arm))
+            ours, theirs = told["distune"], told[arm]
             share = ((ours > theirs) + 0.5 * (ours == theirs)).mean(0)
             if arm != "distune":
                 table.add_row(arm, by, *(f"{share[n - 1]:.0%}" for n in epochs))
@@ -246,7 +248,7 @@ def plot(best: Mapping[str, np.ndarray], worth: Mapping[str, np.ndarray], file: 
     titles = "best objective reported", "worth of that configuration, mean over training seeds"
     for panel, title, told in zip(panels, titles, (best, worth), strict=True):
         for arm, values in told.items():
-            low, middle, high = np.nanpercentile(values, [25, 50, 75], axis=0)
+            low, middle, high = np.percentile(values, [25, 50, 75], axis=0)
             epochs = np.arange(1, len(middle) + 1)
             (line,) = panel.plot(epochs, middle, label=arm, linewidth=2 if arm == "distune" else 1.2)
             panel.fill_between(epochs, low, high, color=line.get_color(), alpha=0.12, linewidth=0)

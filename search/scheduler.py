@@ -1,5 +1,6 @@
 """Early stopping as Ray Tune sees it: one ladder a student, so that students never compete."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,23 +8,51 @@ from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from search.ladder import Ladder, rungs
+from search.ladder import Ladder, brackets, rungs
 from search.trials import TrialRecord
+from spaces.space import Space
+from spaces.sweep import SweepConfig
+
+log = logging.getLogger(__name__)
+
+WARMUP = "optimizer.warmup_epochs"
 
 
-def restored_ladders(record: TrialRecord) -> dict[str, Ladder]:
+def restored_ladders(record: TrialRecord, spaces: Mapping[str, Space]) -> dict[str, Ladder]:
     """Each student's ladder as the recorded reports left it."""
-    sweep, ladders = record.sweep, {}
-    stopping, maximise = sweep.early_stopping, sweep.objective.mode == "max"
+    ladders = {}
     for student, study in record.studies.items():
-        epochs = rungs(sweep.grace_epochs_of(student), stopping.reduction_factor, sweep.epochs_of(student))
-        ladders[student] = Ladder(epochs if stopping.scheduler == "asha" else [], stopping.reduction_factor, maximise)
+        ladders[student] = _ladder(record.sweep, student, spaces[student])
         ladders[student].restore(
             (trial.number, epoch, value)
             for trial in study.get_trials(deepcopy=False)
             for epoch, value in trial.intermediate_values.items()
         )
     return ladders
+
+
+def _ladder(sweep: SweepConfig, student: str, space: Space) -> Ladder:
+    """A student's ladder before the first report."""
+    stopping, maximise = sweep.early_stopping, sweep.objective.mode == "max"
+    if stopping.scheduler == "none":
+        return Ladder([], stopping.reduction_factor, maximise)
+    grace, warmup = sweep.grace_epochs_of(student), longest_warmup(sweep, student, space)
+    if grace < warmup:
+        told = "%s: first rung at epoch %d rather than %d, because the learning rate warms up until then"
+        log.info(told, student, warmup, grace)
+    epochs = rungs(max(grace, warmup), stopping.reduction_factor, sweep.epochs_of(student))
+    if stopping.scheduler == "asha":
+        return Ladder(epochs, stopping.reduction_factor, maximise)
+    spared = brackets(len(epochs), stopping.reduction_factor, sweep.search.seed)
+    return Ladder(epochs, stopping.reduction_factor, maximise, spared)
+
+
+def longest_warmup(sweep: SweepConfig, student: str, space: Space) -> int:
+    """The most epochs of warm-up that a trial of the space can have; until then it tells nothing of its learning rate."""
+    if WARMUP in space.parameters:
+        return int(max(space.parameters[WARMUP].extremes))
+    held = {WARMUP: space.fixed[WARMUP]} if WARMUP in space.fixed else {}
+    return sweep.trial_config(student, held, number=0).optimizer.warmup_epochs
 
 
 class StudentLadders(FIFOScheduler):
