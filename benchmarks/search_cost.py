@@ -1,9 +1,9 @@
-"""What a search costs: best objective against epochs spent, ``python benchmarks/search_cost.py [--seeds N] [--plot FILE]``.
+"""What a search costs: best objective against epochs spent.
 
-Replays the learning curves of ``search_curves.jsonl`` through real searchers and schedulers, four workers and a
-simulated clock. A proposal is never in the table, half the parameters being continuous: a surrogate fitted to it answers
-(see `search_surrogate.py`), whose predictions of held-out curves are printed first. A seed is a world of its own, the same for
-all arms:
+``python benchmarks/search_cost.py [--seeds N] [--plot FILE]`` replays the learning curves of ``search_curves.jsonl``
+through real searchers and schedulers, with simulated workers and a simulated clock. A proposal is never in the table,
+half the parameters being continuous: a surrogate fitted to it answers (see `search_surrogate.py`), whose predictions of
+held-out curves are printed first. A seed is a world of its own, the same for all arms:
 
 - random: OptunaSearch with Optuna's RandomSampler, every trial to its end
 - tpe: OptunaSearch as it comes, every trial to its end
@@ -172,7 +172,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--epochs", type=int, default=N_RANDOM * EPOCHS, help="spent by every arm")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
-    parser.add_argument("--set", nargs="*", default=[], help="keys of distune's sweep, e.g. early_stopping.scheduler=none")
+    parser.add_argument(
+        "--set", nargs="*", default=[], help="keys of distune's sweep, e.g. early_stopping.scheduler=none"
+    )
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--plot", type=Path, help="a PNG to write")
     args = parser.parse_args()
@@ -181,7 +183,9 @@ def main() -> None:
     objective = np.array([row[METRIC] for row in table])
     console = Console()
     console.print(held_out(rows, objective, [row["of"] for row in table]))
-    search = partial(searched, Curves.fitted(rows, objective), overrides=parse_overrides(args.set), n_epochs=args.epochs)
+    search = partial(
+        searched, Curves.fitted(rows, objective), overrides=parse_overrides(args.set), n_epochs=args.epochs
+    )
     with ProcessPoolExecutor(args.processes, get_context("spawn")) as pool:
         asked = {arm: [pool.submit(search, arm=arm, seed=seed) for seed in range(args.seeds)] for arm in args.arms}
         traces = {arm: [future.result() for future in futures] for arm, futures in asked.items()}

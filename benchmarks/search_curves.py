@@ -1,9 +1,9 @@
 """Real learning curves of tiny_conv on recorded speech: ``python benchmarks/search_curves.py [--data DIR]``.
 
 Trains configurations of the shipped space to the end, each with a seed of its own, and appends a line a run to
-``search_curves.jsonl`` beside this script, which `search_cost.py` replays. The first are drawn at random, so that the table
-covers the space; then some by TPE on the runs so far, so that it is dense where a search ends up; then some of both
-again with another seed, to know what a seed does. A line is written as a run ends: the same command goes on where
+``search_curves.jsonl`` beside this script, which `search_cost.py` replays. The first are drawn at random, so that the
+table covers the space; then some by TPE on the runs so far, so that it is dense where a search ends up; then some of
+both again with another seed, to know what a seed does. A line is written as a run ends: the same command goes on where
 an earlier one stopped.
 
 ``DIR`` holds ``manifest.csv``, ``noise/train`` and ``rir``; by default ``../shared/data/enable`` beside the checkout.
@@ -106,7 +106,9 @@ def suggested(space: Space, n_layers: int, number: int, by: str) -> dict[str, An
     study = optuna.create_study(direction="maximize", sampler=sampler)
     if by == "tpe":
         for row in read_table():
-            asked = optuna.create_study(sampler=optuna.samplers.PartialFixedSampler(row["params"], RandomSampler())).ask()
+            asked = optuna.create_study(
+                sampler=optuna.samplers.PartialFixedSampler(row["params"], RandomSampler())
+            ).ask()
             space.suggest(asked, n_layers)
             study.add_trial(
                 optuna.trial.create_trial(

@@ -1,10 +1,10 @@
 """A world of learning curves for `search_cost.py`: what training any configuration would have reported.
 
 A Gaussian process per principal component of the table's curves, in log-odds, so that no curve leaves 0 to 1. A
-`World` is one *draw* from its posterior, not its mean: a function as rough as the real one that agrees with the table
-(pathwise conditioning, Wilson et al. 2020, arXiv 2002.09309). A trial in it has noise of its own: what the process takes
-for noise in the components, and the jitter of a real curve that ended as high, whole, so that it stays correlated over
-epochs. `held_out` says how well curves of configurations that the process has not seen are predicted.
+`World` is one *draw* from its posterior, not its mean: a function as rough as the real one that agrees with the
+table (pathwise conditioning, Wilson et al. 2020, arXiv 2002.09309). A trial in it has noise of its own: what the
+process takes for noise in the components, and the jitter of a real curve that ended as high, whole, so that it stays
+correlated over epochs. `held_out` says how well curves of unseen configurations are predicted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -225,5 +225,7 @@ def held_out(rows: Floats, objective: Floats, groups: Sequence[int]) -> Table:
             ("every epoch", curves.ravel(), objective.ravel()),
         ):
             r2 = 1 - ((told - real) ** 2).sum() / ((real - real.mean()) ** 2).sum()
-            table.add_row(by, value, f"{r2:.2f}", f"{spearmanr(told, real)[0]:.2f}", f"{np.abs(told - real).mean():.3f}")
+            table.add_row(
+                by, value, f"{r2:.2f}", f"{spearmanr(told, real)[0]:.2f}", f"{np.abs(told - real).mean():.3f}"
+            )
     return table

@@ -48,7 +48,7 @@ def _ladder(sweep: SweepConfig, student: str, space: Space) -> Ladder:
 
 
 def longest_warmup(sweep: SweepConfig, student: str, space: Space) -> int:
-    """The most epochs of warm-up that a trial of the space can have; until then it tells nothing of its learning rate."""
+    """The most epochs of warm-up that a trial of the space can have; before its learning rate is reached."""
     if WARMUP in space.parameters:
         return int(max(space.parameters[WARMUP].extremes))
     held = {WARMUP: space.fixed[WARMUP]} if WARMUP in space.fixed else {}

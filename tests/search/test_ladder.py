@@ -24,7 +24,7 @@ def test_rungs_are_powers_before_the_last_epoch(grace_epochs, reduction_factor, 
 def test_at_a_rung_the_best_third_of_those_so_far_goes_on_and_always_the_best_two():
     ladder = Ladder([1, 3], reduction_factor=3, maximise=True)
     values = [0.50, 0.40, 0.30, 0.60, 0.45, 0.55, 0.53, 0.52]
-    # A third of the first six is two, of seven and eight, rounded up, three: 0.53 is the third of seven, 0.52 the fourth of eight.
+    # A third of six is two, of seven and eight, rounded up, three: 0.53 is third of seven, 0.52 fourth of eight.
     assert [ladder.report(trial, 1, value) for trial, value in enumerate(values)] == [
         True, True, False, True, False, True, True, False,
     ]  # fmt: skip
