@@ -6,14 +6,21 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState as OptunaState
 
+from search.ladder import Ladder
 from search.scheduler import restored_ladders
 from search.states import TrialState
 from search.trials import Proposal
 from spaces.errors import InputError
+from spaces.space import Space
+from tests.search.conftest import SPACE
 
 
 def drawn(record, student: str, n: int) -> list[dict]:
     return [record.propose(student).config.flat() for _ in range(n)]
+
+
+def restored(record) -> dict[str, Ladder]:
+    return restored_ladders(record, record.spaces)
 
 
 def left_over(record) -> list[Proposal]:
@@ -199,16 +206,47 @@ def test_trials_of_a_student_differ_in_seed(recorded):
 
 
 def test_ladders_stand_as_the_reports_left_them(recorded, end_trial):
-    changes = {"early_stopping.grace_epochs": 1, "early_stopping.reduction_factor": 3}
+    changes = {"early_stopping.grace_epochs": 2, "early_stopping.reduction_factor": 3}
     record = recorded.open(changes)
-    end_trial(record, "tiny_conv", [0.5, 0.6, 0.7])
-    end_trial(record, "tiny_conv", [0.4], TrialState.PRUNED)
-    ladders = restored_ladders(recorded.open(changes))
-    assert ladders["tiny_conv"].rungs == [1, 3]
-    assert ladders["tiny_conv"].reached == {1: {0: 0.5, 1: 0.4}, 3: {0: 0.7}}
+    end_trial(record, "tiny_conv", [0.5, 0.6, 0.7, 0.7, 0.7, 0.8])
+    end_trial(record, "tiny_conv", [0.4, 0.3], TrialState.PRUNED)
+    ladders = restored(recorded.open(changes))
+    assert ladders["tiny_conv"].rungs == [2, 6]
+    assert ladders["tiny_conv"].reached == {2: {0: 0.6, 1: 0.3}, 6: {0: 0.8}}
     assert ladders["mobilenetv3"].reached == {}
 
 
 def test_without_a_scheduler_a_ladder_has_no_rungs(recorded):
-    ladders = restored_ladders(recorded.open({"early_stopping.scheduler": "none"}))
+    ladders = restored(recorded.open({"early_stopping.scheduler": "none"}))
     assert [ladder.rungs for ladder in ladders.values()] == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("warmup", "first_rung"),
+    [
+        ({"fixed": {"optimizer.warmup_epochs": 3}}, 3),
+        ({"parameters": {"optimizer.warmup_epochs": {"low": 0, "high": 4, "default": 2}}}, 4),
+        ({"fixed": {"optimizer.warmup_epochs": 0}}, 1),
+        ({}, 2),  # a trial's default
+    ],
+)
+def test_the_first_rung_is_no_shorter_than_the_longest_warm_up_and_that_is_told(recorded, caplog, warmup, first_rung):
+    space = Space.model_validate({key: value | warmup.get(key, {}) for key, value in SPACE.model_dump().items()})
+    caplog.set_level("INFO", "search.scheduler")
+    ladders = restored(recorded.open({"early_stopping.grace_epochs": 1}, space))
+    assert [ladder.rungs[0] for ladder in ladders.values()] == [first_rung, first_rung]
+    told = f"first rung at epoch {first_rung} rather than 1, because the learning rate warms up until then"
+    messages = [record.getMessage() for record in caplog.records if record.name == "search.scheduler"]
+    assert messages == ([f"tiny_conv: {told}", f"mobilenetv3: {told}"] if first_rung > 1 else [])
+
+
+def test_hyperband_spares_some_trials_the_first_rungs(recorded):
+    changes = {"early_stopping.grace_epochs": 2, "early_stopping.reduction_factor": 2}
+    asha, hyperband = (
+        restored(recorded.open(changes | {"early_stopping.scheduler": scheduler}))["tiny_conv"]
+        for scheduler in ("asha", "hyperband")
+    )
+    assert asha.rungs == hyperband.rungs == [2, 4, 8]
+    assert set(asha.spared) == {0}
+    # ceil(4 / 4 * 2 ** 3), ceil(4 / 3 * 2 ** 2), ceil(4 / 2 * 2) and 4.
+    assert [hyperband.spared.count(n) for n in range(4)] == [8, 6, 4, 4]
