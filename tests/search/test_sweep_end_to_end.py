@@ -269,8 +269,7 @@ def test_an_extended_sweep_keeps_what_it_has_and_adds_what_is_missing(whole, ext
     before, after = whole.studies["tiny_conv"], extended.studies["tiny_conv"]
     assert after[: len(before)] == before
     assert len(after) == len(before) + ALWAYS_GO_ON + 1  # the unbeatable ones, and a new one
-    rates = [trial.params["training.learning_rate"] for trial in (*before[3:], after[-1])]
-    assert len(set(rates)) == 2, "the extension drew the same trial again"
+    assert after[-1].params not in [trial.params for trial in before], "the extension drew the same trial again"
     assert extended.studies["mobilenetv3"] == whole.studies["mobilenetv3"]
     assert {name: extended.points[name] for name in whole.points if "-" in name} == {
         name: points for name, points in whole.points.items() if "-" in name
