@@ -61,7 +61,7 @@ class _Corners:
     def suggest_float(self, name: str, low: float, high: float, *, step: float | None, log: bool) -> float:
         return self._random.choice((low, high) if step else (low, high, self._random.uniform(low, high)))
 
-    def suggest_int(self, name: str, low: int, high: int, *, log: bool) -> int:
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         return self._random.choice((low, high))
 
     def suggest_categorical(self, name: str, choices: Any) -> Any:

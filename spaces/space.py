@@ -8,24 +8,27 @@ apply, the keys held fixed, and the known points that run first::
       distillation.temperature: {low: 1, high: 10, log: true, default: 2, when: {distillation.alpha: positive}}
       distillation.alignment_layers: {max_count: 4, max_stride: 3, default: [2, 4, 6]}
       optimizer.optimizer: {choices: [adamw, sgd], default: adamw}
+      model.tcn_num_channels: {low: 8, high: 96, step: 8, default: [16, 32, 64, 64]}
     fixed:
       training.batch_size: 32
     known_points:
       guide: {distillation.alpha: 0.7, distillation.temperature: 4.0}
+
+A space that ``extends`` a shipped one has all that the other has, and its own laid over it.
 """
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, Self
+from typing import Any, Self
 
 import pydantic
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
 from spaces.errors import Fault, InputError, faults_of, read_yaml
-from spaces.layers import DEEPEST_LAYER, LayerOrdinals
+from spaces.parameters import Parameter, SuggestingTrial
 from spaces.trial import Section, TrialConfig, value_faults
 
 ENABLED, ALPHA = "distillation.enabled", "distillation.alpha"
@@ -38,147 +41,6 @@ OF_THE_SWEEP = {
 SHIPPED_SPACES = sorted(
     entry.name.removesuffix(".yaml") for entry in resources.files("spaces").iterdir() if entry.name.endswith(".yaml")
 )
-Plain = bool | int | float | str
-Condition = Plain | Literal["positive"]
-
-
-class SuggestingTrial(Protocol):
-    """The part of `optuna.Trial` that a space needs."""
-
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None, log: bool) -> float: ...
-    def suggest_int(self, name: str, low: int, high: int, *, log: bool) -> int: ...
-    def suggest_categorical(self, name: str, choices: Any) -> Any: ...
-
-
-class Varying(Section):
-    """What every parameter has: when it applies, and its value in known points that do not name it."""
-
-    when: dict[str, Condition] = Field(default_factory=dict, description="keys and the value each must have")
-
-    def holds(self, value: Any) -> bool:
-        """Whether the parameter can take a value."""
-        raise NotImplementedError
-
-    def applies(self, values: dict[str, Any]) -> bool:
-        """Whether all conditions hold among the values drawn so far."""
-        return all(
-            values.get(key, 0) > 0 if wanted == "positive" else values.get(key) == wanted
-            for key, wanted in self.when.items()
-        )
-
-
-class Range(Varying):
-    """A number between two bounds, both included; whole where both bounds are."""
-
-    low: int | float
-    high: int | float
-    log: bool = False
-    step: float | None = Field(None, gt=0)
-    default: int | float
-
-    @model_validator(mode="after")
-    def _bounds_make_sense(self) -> Self:
-        if self.low > self.high:
-            raise ValueError(f"low {self.low:g} is above high {self.high:g}; swap them")
-        if not self.holds(self.default):
-            raise ValueError(f"default {self.default:g} is not within {self.low:g} to {self.high:g}; move one of them")
-        if self.log and (self.low <= 0 or self.step):
-            raise ValueError("a log range starts above 0 and has no step; raise low, drop step, or drop log")
-        return self
-
-    def holds(self, value: Any) -> bool:
-        return isinstance(value, int | float) and self.low <= value <= self.high
-
-    @property
-    def extremes(self) -> tuple[Any, ...]:
-        return self.low, self.high
-
-    def suggest(self, trial: SuggestingTrial, key: str) -> Any:
-        if isinstance(self.low, int) and isinstance(self.high, int) and self.step is None:
-            return trial.suggest_int(key, self.low, self.high, log=self.log)
-        drawn = trial.suggest_float(key, float(self.low), float(self.high), step=self.step, log=self.log)
-        # 0.1 * 3 is 0.30000000000000004, which would stand so in the exported YAML.
-        return round(drawn, 10) if self.step else drawn
-
-    def point(self, key: str, value: Any) -> dict[str, Any]:
-        return {key: value}
-
-
-class Choice(Varying):
-    """One of a few values."""
-
-    choices: tuple[Plain, ...] = Field(min_length=1)
-    default: Plain
-
-    @model_validator(mode="after")
-    def _default_is_a_choice(self) -> Self:
-        if not self.holds(self.default):
-            raise ValueError(f"default {self.default!r} is none of {list(self.choices)}; choose one of them")
-        return self
-
-    def holds(self, value: Any) -> bool:
-        return value in self.choices
-
-    @property
-    def extremes(self) -> tuple[Any, ...]:
-        return self.choices
-
-    def suggest(self, trial: SuggestingTrial, key: str) -> Any:
-        return trial.suggest_categorical(key, self.choices)
-
-    def point(self, key: str, value: Any) -> dict[str, Any]:
-        return {key: value}
-
-
-class LayerSubset(Varying):
-    """Evenly spaced teacher layers, searched as three ordinals."""
-
-    max_count: int = Field(4, ge=1)
-    max_stride: int = Field(3, ge=1)
-    default: tuple[int, ...]
-
-    @model_validator(mode="after")
-    def _default_can_be_drawn(self) -> Self:
-        if not self.holds(self.default):
-            raise ValueError(f"default {list(self.default)} is not {self.extent}; change it or raise a maximum")
-        return self
-
-    @property
-    def extent(self) -> str:
-        return f"1 to {self.max_count} ascending layers, all 1 to {self.max_stride} apart"
-
-    def holds(self, value: Any) -> bool:
-        try:
-            ordinals = LayerOrdinals.of(tuple(value))
-        except (TypeError, ValueError):
-            return False
-        return ordinals.count <= self.max_count and ordinals.stride <= self.max_stride
-
-    @property
-    def extremes(self) -> tuple[Any, ...]:
-        return (self.default,)
-
-    def suggest_layers(self, trial: SuggestingTrial, key: str, n_layers: int) -> tuple[int, ...]:
-        count = trial.suggest_int(f"{key}.count", 1, min(self.max_count, n_layers), log=False)
-        first = trial.suggest_int(f"{key}.first", 0, n_layers - 1, log=False)
-        # Always drawn, though one layer has no stride: TPE models a parameter best where it is never missing.
-        stride = trial.suggest_int(f"{key}.stride", 1, min(self.max_stride, n_layers), log=False)
-        return LayerOrdinals(count, first, stride).layers(n_layers)
-
-    def point(self, key: str, value: Any, n_layers: int = DEEPEST_LAYER) -> dict[str, Any]:
-        ordinals = LayerOrdinals.of(LayerOrdinals.of(tuple(value)).layers(n_layers))
-        return {f"{key}.{name}": number for name, number in asdict(ordinals).items()}
-
-
-def _kind(value: Any) -> str:
-    keys = value if isinstance(value, dict) else type(value).model_fields if isinstance(value, Varying) else ()
-    return "choice" if "choices" in keys else "layers" if "max_count" in keys else "range"
-
-
-Parameter = Annotated[
-    Annotated[Range, Tag("range")] | Annotated[Choice, Tag("choice")] | Annotated[LayerSubset, Tag("layers")],
-    Discriminator(_kind),
-]
 
 
 class Space(Section):
@@ -238,7 +100,7 @@ class Space(Section):
             remedy = f"is neither a file nor one of {', '.join(SHIPPED_SPACES)}"
             raise InputError(Fault("search space", "space", str(name), remedy))
         try:
-            return cls.model_validate(read_yaml(path))
+            return cls.model_validate(_extended(read_yaml(path), path))
         except pydantic.ValidationError as error:
             raise InputError([_as_written(fault) for fault in faults_of(error, path)]) from None
 
@@ -260,12 +122,8 @@ class Space(Section):
         """
         values = dict(self.fixed)
         for key, parameter in self.parameters.items():
-            if not parameter.applies(values):
-                continue
-            if isinstance(parameter, LayerSubset):
-                values[key] = list(parameter.suggest_layers(trial, key, n_layers))
-            else:
-                values[key] = parameter.suggest(trial, key)
+            if parameter.applies(values):
+                values[key] = parameter.suggest(trial, key, n_layers)
         return _canonical(values)
 
     def enqueued(self, n_layers: int) -> dict[str, dict[str, Any]]:
@@ -283,16 +141,27 @@ class Space(Section):
             if not parameter.applies(values):
                 continue
             values.setdefault(key, parameter.default)
-            if isinstance(parameter, LayerSubset):
-                queued |= parameter.point(key, values[key], n_layers)
-            else:
-                queued |= parameter.point(key, values[key])
+            queued |= parameter.point(key, values[key], n_layers)
         return queued
+
+
+def _extended(tree: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A space's file with the shipped space that it extends laid under it, section by section."""
+    if "extends" not in tree:
+        return tree
+    own = dict(tree)
+    base = own.pop("extends")
+    if base not in SHIPPED_SPACES:
+        remedy = f"is no shipped space; extend one of {', '.join(SHIPPED_SPACES)}"
+        raise InputError(Fault(str(path), "extends", base, remedy))
+    under = Space.load(base).model_dump()
+    both = {key: under[key] | own[key] for key in under.keys() & own.keys() if isinstance(own[key], dict)}
+    return under | own | both
 
 
 def _as_written(fault: Fault) -> Fault:
     """A fault without the kind of parameter in its key, which stands in no file."""
-    return replace(fault, key=re.sub(r"^(parameters\..+)\.(range|choice|layers)(?=\.|$)", r"\1", fault.key))
+    return replace(fault, key=re.sub(r"^(parameters\..+)\.(range|choice|layers|widths)(?=\.|$)", r"\1", fault.key))
 
 
 def _canonical(values: dict[str, Any]) -> dict[str, Any]:
@@ -300,4 +169,3 @@ def _canonical(values: dict[str, Any]) -> dict[str, Any]:
     if values.get(ALPHA, 1) == 0 and not values.get(ALIGNED, False):
         return {key: value for key, value in values.items() if not key.startswith("distillation.")} | {ENABLED: False}
     return values
-

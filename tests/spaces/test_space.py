@@ -13,9 +13,11 @@ from spaces.space import SHIPPED_SPACES, Space
 from spaces.trial import TrialConfig
 
 N_DRAWS = 50
-GUIDE = {"tiny_conv": (0.7, 4.0), "mobilenetv3": (0.6, 3.0), "resnet18": (0.5, 2.5), "quickstart": (0.6, 3.0)}
+GUIDE = {"tiny_conv": (0.7, 4.0), "mobilenetv3": (0.6, 3.0), "resnet18": (0.5, 2.5), "quickstart": (0.6, 3.0),
+         "tiny_conv_widths": (0.7, 4.0)}  # fmt: skip
 ALPHA, ALIGNED = "distillation.alpha", "distillation.feature_alignment_enabled"
 LAYERS, WEIGHT = "distillation.alignment_layers", "distillation.feature_alignment_weight"
+WIDTHS = "model.tcn_num_channels"
 ALPHA_RANGE = {"low": 0.0, "high": 0.9, "step": 0.1, "default": 0.0}
 
 
@@ -174,6 +176,10 @@ def test_a_key_that_cannot_be_held_is_refused(shipped, fixed, told):
         ({"optimizer.optimizer": {"choices": [], "default": "adam"}}, "at least 1 item"),
         ({LAYERS: {"max_count": 4, "default": [1, 2, 4]}}, r"default \[1, 2, 4\] is not 1 to 4 ascending layers"),
         ({LAYERS: {"max_count": 2, "default": [1, 2, 3]}}, r"default \[1, 2, 3\] is not 1 to 2 ascending layers"),
+        ({WIDTHS: {"low": 8, "high": 32, "default": [8, 64]}}, r"default \[8, 64\] is not 2 widths from 8 to 32"),
+        ({WIDTHS: {"low": 8, "high": 32, "default": [8, 12]}}, r"default \[8, 12\] is not .* in steps of 8"),
+        ({WIDTHS: {"low": 32, "high": 8, "default": [16]}}, r"default \[16\] is not 1 widths from 32 to 8"),
+        ({"training.batch_size": {"low": 8, "high": 32, "default": [8]}}, r"training.batch_size = \(8,\)"),
         ({"model.dropout": {"low": 0, "hi": 0.5, "default": 0.1}}, "Extra inputs"),
         ({"training.epochs": {"low": 5, "high": 50, "default": 10}}, "training.epochs: the sweep decides it"),
         (
@@ -231,3 +237,39 @@ def test_whole_bounds_give_whole_numbers_and_steps_keep_to_their_grid():
     trials = [TrialConfig.from_flat(values) for _, values in drawn(space)]
     assert {trial.training.batch_size for trial in trials} == {16, 32, 48, 64}
     assert {trial.augmentation.freq_mask_param for trial in trials} == {0, 1, 2, 3}
+
+
+def test_widths_are_drawn_block_by_block_on_their_grid():
+    space = own(parameters={WIDTHS: {"low": 8, "high": 30, "step": 8, "default": [8, 16, 24]}})
+    trials = [TrialConfig.from_flat(values).model.tcn_num_channels for _, values in drawn(space)]
+    assert {len(channels) for channels in trials} == {3}
+    assert {width for channels in trials for width in channels} == {8, 16, 24}  # 32 is over 30
+    assert len(set(trials)) > 20  # of 27
+
+
+def test_known_points_name_widths_as_a_list_or_take_the_default():
+    space = own(
+        parameters={WIDTHS: {"low": 8, "high": 96, "default": [16, 32]}},
+        known_points={"shipped": {}, "narrow": {WIDTHS: [8, 8]}},
+    )
+    assert space.enqueued(n_layers=7) == {
+        "shipped": {f"{WIDTHS}.block_1": 16, f"{WIDTHS}.block_2": 32},
+        "narrow": {f"{WIDTHS}.block_1": 8, f"{WIDTHS}.block_2": 8},
+    }
+
+
+def test_a_space_that_extends_another_has_what_it_has_and_its_own_over_it(tmp_path):
+    path = tmp_path / "mine.yaml"
+    mine = {ALPHA: ALPHA_RANGE, WIDTHS: {"low": 8, "high": 64, "default": [16, 32, 64, 64]}}
+    path.write_text(yaml.safe_dump({"extends": "tiny_conv", "parameters": mine}))
+    base, space = Space.load("tiny_conv"), Space.load(path)
+    assert list(space.parameters) == [*base.parameters, WIDTHS]
+    assert (base.parameters[ALPHA].extremes, space.parameters[ALPHA].extremes) == ((0.0, 0.95), (0.0, 0.9))
+    assert (space.fixed, space.known_points) == (base.fixed, base.known_points)
+
+
+def test_a_space_extends_shipped_ones_only(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"extends": str(path)}))
+    with pytest.raises(InputError, match=r"mine.yaml: extends = .*: is no shipped space; extend one of"):
+        Space.load(path)
