@@ -9,7 +9,8 @@ import torch
 from ray.tune import PlacementGroupFactory
 
 from spaces.errors import Fault, refuse
-from spaces.space import Choice, Range, Space
+from spaces.parameters import Choice, Range, Widths
+from spaces.space import Space
 from spaces.sweep import Resources, SweepConfig
 from spaces.trial import TrialConfig
 from trainables.memory import MemoryNeed, measure_need
@@ -94,7 +95,8 @@ def batch_sizes(space: Space) -> list[int]:
 
 def heaviest_trial(sweep: SweepConfig, student: str, space: Space, batch_size: int, n_layers: int) -> TrialConfig:
     """A trial of the batch size that needs the most memory: all that the teacher offers is learnt."""
-    demanding = {
+    widest = {key: each.extremes[-1] for key, each in space.parameters.items() if isinstance(each, Widths)}
+    demanding = widest | {
         "distillation.alpha": 0.5,
         "distillation.feature_alignment_enabled": True,
         "distillation.alignment_layers": list(range(n_layers)),
