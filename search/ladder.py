@@ -4,7 +4,7 @@ Asynchronous successive halving in its stopping form (Li et al. 2020, MLSys, arX
 rung, a trial goes on if it is among the best ``1 / reduction_factor`` of those that got there so far.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -57,8 +57,12 @@ class Ladder:
         if trial in seen:
             return True
         seen[trial] = value
-        better = sum(other > value if self.maximise else other < value for other in seen.values())
-        return better < max(1, len(seen) // self.reduction_factor)
+        return self.n_better(trial, seen) < max(1, len(seen) // self.reduction_factor)
+
+    def n_better(self, trial: int, seen: Mapping[int, float]) -> int:
+        """How many of those that got to a rung stand above a trial there."""
+        value = seen[trial]
+        return sum(other > value if self.maximise else other < value for other in seen.values())
 
     def restore(self, reports: Iterable[tuple[int, int, float]]) -> None:
         """Rebuild the rungs from recorded (trial, epoch, value); the order does not matter."""

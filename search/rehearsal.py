@@ -10,11 +10,13 @@ from typing import Any
 
 import pydantic
 
+from search.sizes import drawn_sizes, extreme_sizes
 from spaces.errors import Fault, InputError, faults_of
 from spaces.layers import DEEPEST_LAYER
 from spaces.space import LAYERS, SHIPPED_SPACES, Space
 from spaces.sweep import SweepConfig
 from trainables.corpus.store import check_layers
+from trainables.size import UncountedLayerError
 from trainables.students import student_names
 from trainables.teachers.base import Teacher
 
@@ -49,6 +51,7 @@ def load_spaces(sweep: SweepConfig, teacher: Teacher | None, faults: list[Fault]
             spaces[student] = space
             faults += _trial_faults(sweep, student, space, max(n_layers.values()))
             faults += _layer_faults(sweep, student, space, n_layers)
+            faults += _size_faults(sweep, student, space, max(n_layers.values()))
     return spaces
 
 
@@ -87,4 +90,22 @@ def _layer_faults(sweep: SweepConfig, student: str, space: Space, n_layers: Mapp
         check_layers(tuple(layers or ()), n_layers)
     except ValueError as error:
         return [Fault(sweep.name, f"students.{student}.fixed.{LAYERS}", layers, str(error))]
+    return []
+
+
+def _size_faults(sweep: SweepConfig, student: str, space: Space, n_layers: int) -> list[Fault]:
+    """A limit on size must leave students to train, and not only ones that hardly any draw hits on."""
+    key, limit = f"students.{student}.max_flash_kb", sweep.students[student].max_flash_kb
+    try:
+        smallest = extreme_sizes(student, space)[0].flash_kb
+    except UncountedLayerError as error:
+        return [Fault(sweep.name, f"students.{student}", None, str(error))]
+    if limit is None:
+        return []
+    if smallest > limit:
+        remedy = f"its smallest takes {smallest:.1f} kB; allow that much, search narrower ones, or take another student"
+        return [Fault(sweep.name, key, limit, remedy)]
+    if all(size.flash_kb > limit for size in drawn_sizes(student, space, n_layers, N_DRAWS)):
+        remedy = f"none of {N_DRAWS} random draws is so small, though {smallest:.1f} kB can be; search narrower ones"
+        return [Fault(sweep.name, key, limit, remedy)]
     return []

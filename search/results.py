@@ -11,6 +11,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
 from search.home import SweepFolder
+from search.pareto import front as pareto_front
 from search.states import TrialState
 from spaces.errors import COMMAND_LINE, Fault, InputError
 from spaces.sweep import SweepConfig
@@ -32,6 +33,16 @@ class BestTrial:
     objective: float
     metrics: Mapping[str, float]
     checkpoint: str | None
+
+
+@dataclass(frozen=True)
+class SizedTrial:
+    """A finished trial beside its student's size: ``parameters``, ``macs`` and ``flash_kb`` of a `StudentSize`."""
+
+    student: str
+    number: int
+    objective: float
+    size: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -83,8 +94,16 @@ class SweepResults:
         return sum(self.to_begin.values()) + sum(at_work)
 
     def finished(self, student: str) -> list[FrozenTrial]:
-        """The trials that ran to their end, the best first, the earlier one of a tie; pruned ones do not count."""
-        finished = [trial for trial in self.trials.get(student, []) if trial.state == Complete]
+        """The trials that ran to their end, the best first, the earlier one of a tie; pruned ones do not count.
+
+        Nor do those that were larger than the sweep now allows.
+        """
+        limit = self.sweep.students[student].max_flash_kb
+        finished = [
+            trial
+            for trial in self.trials.get(student, [])
+            if trial.state == Complete and (limit is None or trial.user_attrs["size"]["flash_kb"] <= limit)
+        ]
         sign = 1 if self.sweep.objective.mode == "max" else -1
         return sorted(finished, key=lambda trial: -sign * trial.values[0])
 
@@ -104,8 +123,24 @@ class SweepResults:
         sign = 1 if self.sweep.objective.mode == "max" else -1
         return max(found, key=lambda best: sign * best.objective, default=None)
 
+    def front(self) -> list[SizedTrial]:
+        """The finished trials of all students that are worth their size, the smallest first.
+
+        Of these, no other is at least as good and as small, and better or smaller. Size is what the sweep minimises
+        beside its metric, flash where it minimises none.
+        """
+        finished = {
+            (student, trial.number): SizedTrial(student, trial.number, trial.values[0], trial.user_attrs["size"])
+            for student in self.trials
+            for trial in self.finished(student)
+        }
+        measure = self.sweep.objective.size or "flash_kb"
+        sign = 1 if self.sweep.objective.mode == "max" else -1
+        points = {key: (trial.size[measure], -sign * trial.objective) for key, trial in finished.items()}
+        return [finished[key] for key in pareto_front(points)]
+
     def frame(self) -> pd.DataFrame:
-        """A row a trial: student, number, state, where from, epochs, every key, metrics of its best epoch."""
+        """A row a trial: student, number, state, where from, epochs, size, every key, metrics of its best epoch."""
         return pd.DataFrame([_row(student, trial) for student, trials in self.trials.items() for trial in trials])
 
 
@@ -138,6 +173,7 @@ def _row(student: str, trial: FrozenTrial) -> dict[str, Any]:
         "warm_start": attrs.get("warm_start"),
         "epochs": max(trial.intermediate_values, default=0),
         "reason": attrs.get("reason"),
+        **attrs.get("size", {}),
         **attrs.get("config", {}),
         **attrs.get("best", {}),
     }

@@ -1,6 +1,7 @@
 """Early stopping as Ray Tune sees it: one ladder a student, so that students never compete."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ray.tune.execution.tune_controller import TuneController
@@ -8,22 +9,32 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.ladder import Ladder, rungs
+from search.pareto_ladder import ParetoLadder
 from search.trials import TrialRecord
 
 
 def restored_ladders(record: TrialRecord) -> dict[str, Ladder]:
     """Each student's ladder as the recorded reports left it."""
-    sweep, ladders = record.sweep, {}
-    stopping, maximise = sweep.early_stopping, sweep.objective.mode == "max"
+    ladders = {}
     for student, study in record.studies.items():
-        epochs = rungs(sweep.grace_epochs_of(student), stopping.reduction_factor, sweep.epochs_of(student))
-        ladders[student] = Ladder(epochs if stopping.scheduler == "asha" else [], stopping.reduction_factor, maximise)
+        ladders[student] = _ladder(record, student)
         ladders[student].restore(
             (trial.number, epoch, value)
             for trial in study.get_trials(deepcopy=False)
             for epoch, value in trial.intermediate_values.items()
         )
     return ladders
+
+
+def _ladder(record: TrialRecord, student: str) -> Ladder:
+    """A student's ladder before any report."""
+    sweep, stopping = record.sweep, record.sweep.early_stopping
+    epochs = rungs(sweep.grace_epochs_of(student), stopping.reduction_factor, sweep.epochs_of(student))
+    kept = epochs if stopping.scheduler == "asha" else []
+    settings = kept, stopping.reduction_factor, sweep.objective.mode == "max"
+    if not record.minimises_size(student):
+        return Ladder(*settings)
+    return ParetoLadder(*settings, size_of=partial(record.size_of, student))
 
 
 class StudentLadders(FIFOScheduler):

@@ -152,4 +152,3 @@ def shares_of(sweep: SweepConfig, spaces: Mapping[str, Space], n_layers: int, co
     if given is None and ray.cluster_resources().get("GPU"):
         return measured_shares(sweep, spaces, n_layers, corpus, head)
     return given_shares(sweep.resources, spaces, given or 0.0)
-

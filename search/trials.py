@@ -102,10 +102,19 @@ class TrialRecord(ABC):
         """Close a trial; a finished one is worth the best objective it reported."""
         study = self.studies[student]
         if state is TrialState.FINISHED:
-            values = self._trial(student, number).intermediate_values.values()
-            study.tell(number, max(values) if self.sweep.objective.mode == "max" else min(values))
+            reported = self._trial(student, number).intermediate_values.values()
+            best = max(reported) if self.sweep.objective.mode == "max" else min(reported)
+            study.tell(number, [best, self.size_of(student, number)] if self.minimises_size(student) else best)
         else:
             study.tell(number, state=state.optuna)
+
+    def minimises_size(self, student: str) -> bool:
+        """Whether the student's trials are to be small as well as good."""
+        return len(self.studies[student].directions) > 1
+
+    def size_of(self, student: str, number: int) -> float:
+        """A trial's size, in the quantity that the sweep minimises."""
+        return self._trial(student, number).user_attrs["size"][self.sweep.objective.size]
 
     def trials(self, student: str) -> list[FrozenTrial]:
         """All trials that have begun, by number."""

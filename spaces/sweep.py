@@ -81,6 +81,9 @@ class Student(Section):
     trials: int | None = Field(None, ge=1, description="overrides budget.trials")
     epochs: int | None = Field(None, ge=1, description="overrides budget.epochs")
     grace_epochs: int | None = Field(None, ge=1, description="overrides early_stopping.grace_epochs")
+    max_flash_kb: float | None = Field(
+        None, gt=0, description="most flash that a trial's student may take as int8, estimated, kB; none: any"
+    )
     fixed: dict[str, Any] = Field(default_factory=dict, description="trial keys held at a value, e.g. loss.focal_gamma")
 
 
@@ -95,6 +98,9 @@ class Objective(Section):
     metric: Literal["val_pauc", "val_auc", "val_f1", "val_eer", "val_frr_at_fpr", "val_frr_at_fah"] = "val_pauc"
     fpr: float = Field(0.01, gt=0, lt=1, description="false positive rate of val_frr_at_fpr")
     false_accepts_per_hour: float = Field(0.5, gt=0, description="rate of val_frr_at_fah")
+    size: Literal["flash_kb", "parameters", "macs"] | None = Field(
+        None, description="minimised beside the metric, for students of several sizes; none: the metric alone"
+    )
 
     @property
     def mode(self) -> Literal["max", "min"]:

@@ -18,6 +18,10 @@ BYTES_PER_WEIGHT = 1
 BYTES_PER_CHANNEL = 4 + 2 * (4 + 8)
 
 
+class UncountedLayerError(ValueError):
+    """A layer whose flash is not known."""
+
+
 @dataclass(frozen=True)
 class StudentSize:
     """What a student costs on a device.
@@ -44,7 +48,7 @@ def student_size(model: Model) -> StudentSize:
     about half a kB a layer (with it, 5 % of the 300,568 bytes of person_detect.tflite), and the interpreter.
 
     Raises:
-        ValueError: the student has parameters in a layer whose flash is not known here.
+        UncountedLayerError: the student has parameters in a layer of another kind.
     """
     with torch.device("meta"):
         student = build_student(model).eval()
@@ -76,7 +80,7 @@ def _flash_bytes(layers: dict[nn.Module, None]) -> int:
         if isinstance(layer, nn.Conv2d | nn.Linear):
             n_bytes += BYTES_PER_WEIGHT * layer.weight.numel() + BYTES_PER_CHANNEL * layer.weight.shape[0]
         elif not _folds(layer, before):
-            raise ValueError(f"the flash of {layer} is not known; teach it to trainables/size.py")
+            raise UncountedLayerError(f"the flash of {layer} is not known; teach it to trainables/size.py")
     return n_bytes
 
 

@@ -71,6 +71,7 @@ def sweep(
         overrides["teacher.allow_weak"] = True
     config = SweepConfig.load(file, overrides)
     from search.profile import Profile
+    from search.screen.front import front_table
     from search.screen.summary import print_summary
     from search.sweep import Sweep
 
@@ -78,6 +79,8 @@ def sweep(
     results = Sweep(config).run(profile=profile)
     if profiled:
         Console().print(profile.table())
+    if config.objective.size:
+        Console().print(front_table(results))
     print_summary(results, again=shlex.join(["distune", *sys.argv[1:]]))
     if results.n_missing:
         raise typer.Exit(INTERRUPTED)
@@ -133,14 +136,20 @@ def reproduce(file: Annotated[Path, typer.Argument(metavar="BEST.yaml", help="a 
 
 
 @app.command(epilog="Example: distune status hey-sirius")
-def status(name: Name) -> None:
+def status(
+    name: Name,
+    front: Annotated[bool, typer.Option("--front", help="show the trials that are worth their size too")] = False,
+) -> None:
     """Show how far a sweep is and what is best so far."""
     from search.home import open_home
     from search.results import SweepResults
+    from search.screen.front import front_table
     from search.screen.summary import print_summary
 
     folder = open_home().sweep(name)
     results = SweepResults.read(folder)
+    if front or results.sweep.objective.size:
+        Console().print(front_table(results))
     print_summary(results, again=shlex.join(["distune", "sweep", str(folder.sweep_file)]))
 
 

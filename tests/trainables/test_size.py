@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from spaces.trial import Model
-from trainables.size import student_size
+from trainables.size import UncountedLayerError, student_size
 from trainables.students import Student, register_student, student_names
 from trainables.students.base import STUDENTS
 
@@ -101,5 +101,5 @@ def test_a_size_is_known_without_weights_and_without_drawing_random_numbers():
     ids=["recurrence", "batch norm first", "layer norm"],
 )
 def test_a_layer_whose_flash_is_not_known_is_refused(student, features):
-    with pytest.raises(ValueError, match=r"the flash of .* is not known; teach it to trainables/size\.py"):
+    with pytest.raises(UncountedLayerError, match=r"the flash of .* is not known; teach it to trainables/size\.py"):
         student_size(student(features))
