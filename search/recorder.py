@@ -15,6 +15,7 @@ from search.profile import Profile
 from search.scheduler import StudentLadders
 from search.screen.board import SweepBoard
 from search.searcher import SweepSearcher
+from search.sizes import size_params
 from search.states import TrialState
 from search.tracking.tracker import Tracker
 
@@ -43,7 +44,8 @@ class Recorder(Callback):
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         student, number = _key(trial)
         EVENTS.info("%s %d: starts after epoch %d", student, number, trial.config["reported"])
-        self.tracker.start_trial(student, number, trial.config["trial"], {"distune.sweep": self.record.sweep.name})
+        params = trial.config["trial"] | size_params(trial.config["trial"])
+        self.tracker.start_trial(student, number, params, {"distune.sweep": self.record.sweep.name})
         self.board.trial_started(student, number, trial.config["reported"])
 
     def on_trial_result(

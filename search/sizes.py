@@ -8,11 +8,13 @@ from typing import Any
 import optuna
 from optuna.samplers import RandomSampler
 
+from spaces.parameters import Widths
 from spaces.space import Space
 from spaces.trial import Model, TrialConfig
 from trainables.size import StudentSize, student_size
 
 PREFIX = "model."
+MULTIPLIERS = [sixteenths / 16 for sixteenths in range(16, -1, -1)]
 
 
 def size_params(trial: Mapping[str, Any]) -> dict[str, float]:
@@ -47,6 +49,22 @@ def drawn_sizes(student: str, space: Space, n_layers: int, n: int) -> Iterator[S
     for _ in range(n):
         drawn = space.suggest(study.ask(), n_layers)
         yield student_size(_model(student, drawn))
+
+
+def narrowed(student: str, space: Space, max_flash_kb: float | None) -> Space:
+    """The space with its default widths narrowed as little as makes them meet a limit, or as far as they go.
+
+    All blocks by the same width multiplier (Howard et al. 2017, MobileNets, arXiv 1704.04861), so that known points
+    that name no widths are of the shape that they are known for.
+    """
+    found, searched = space, {key: each for key, each in space.parameters.items() if isinstance(each, Widths)}
+    for multiplier in MULTIPLIERS:
+        scaled = {key: each.scaled(multiplier) for key, each in searched.items()}
+        found = space.model_copy(update={"parameters": space.parameters | scaled})
+        defaults = {key: parameter.default for key, parameter in found.parameters.items()}
+        if max_flash_kb is None or student_size(_model(student, space.fixed | defaults)).flash_kb <= max_flash_kb:
+            break
+    return found
 
 
 def _model(student: str, keys: Mapping[str, Any]) -> Model:

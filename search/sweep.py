@@ -27,6 +27,7 @@ from search.resources import start_ray
 from search.results import SweepResults
 from search.screen.steps import Steps, shown_steps
 from search.shared import Shared, make_shared
+from search.sizes import size_params
 from search.states import TrialState
 from search.tracking.batch import RunKey
 from search.tracking.tracker import Tracker
@@ -129,7 +130,8 @@ def _tell_students(tracker: Tracker, record: SweepRecord, shared: Shared) -> Non
 def _tell_trial(tracker: Tracker, record: SweepRecord, student: str, trial: FrozenTrial) -> None:
     """Replay what the record knows of a trial; what MLflow has of it already stands."""
     state, attrs = TrialState.of_optuna(trial.state), trial.user_attrs
-    tracker.start_trial(student, trial.number, attrs.get("config", {}), {"distune.sweep": record.sweep.name})
+    params = attrs["config"] | size_params(attrs["config"]) if "config" in attrs else {}
+    tracker.start_trial(student, trial.number, params, {"distune.sweep": record.sweep.name})
     for epoch, value in sorted(trial.intermediate_values.items()):
         tracker.log_epoch(student, trial.number, epoch, {record.sweep.objective.metric: value})
     if state.is_over:

@@ -179,6 +179,13 @@ class Widths(Varying):
     def _grid(self) -> range:
         return range(self.low, self.high + 1, self.step)
 
+    def scaled(self, multiplier: float) -> Self:
+        """The same with a default of ``multiplier`` times the width, each block's rounded down to the grid."""
+        narrowed = [
+            max((at for at in self._grid if at <= multiplier * width), default=self.low) for width in self.default
+        ]
+        return self.model_copy(update={"default": tuple(narrowed)})
+
     def holds(self, value: Any) -> bool:
         is_list = isinstance(value, list | tuple) and len(value) == len(self.default)
         return is_list and all(isinstance(width, int) and width in self._grid for width in value)

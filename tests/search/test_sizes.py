@@ -3,7 +3,7 @@
 import pytest
 
 from search.rehearsal import load_spaces
-from search.sizes import drawn_sizes, extreme_sizes, size_params
+from search.sizes import drawn_sizes, extreme_sizes, narrowed, size_params
 from spaces.errors import Fault
 from spaces.space import Space
 from spaces.sweep import SweepConfig
@@ -41,6 +41,28 @@ def test_random_draws_lie_between_the_extremes_and_differ():
     found = [size.flash_kb for size in drawn_sizes("tiny_conv", space, n_layers=7, n=16)]
     assert smallest.flash_kb < min(found) < max(found) < largest.flash_kb
     assert len(set(found)) == 16
+
+
+@pytest.mark.parametrize(
+    ("limit", "widths"),
+    [
+        (None, (16, 32, 64, 64)),
+        (64, (16, 32, 64, 64)),
+        (50, (8, 24, 56, 56)),  # by 15/16
+        (18, (8, 16, 32, 32)),  # by one half
+        (1, (8, 8, 8, 8)),
+    ],
+)
+def test_default_widths_are_narrowed_alike_until_they_meet_the_limit(limit, widths):
+    space = Space.load("tiny_conv_widths")
+    found = narrowed("tiny_conv", space, limit)
+    assert found.parameters[WIDTHS].default == widths
+    assert found.known_points == space.known_points
+
+
+def test_a_space_without_widths_has_none_to_narrow():
+    space = Space.load("resnet18")
+    assert narrowed("resnet18", space, 100) == space
 
 
 def test_mlflow_shows_a_trials_size_beside_its_keys():
