@@ -2,12 +2,15 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from search import warm_start
@@ -16,6 +19,7 @@ from search.identity import Identity, claim
 from search.log import EVENTS
 from search.results import EXHAUSTED, Waiting, counted_to_begin, trials_to_begin
 from search.sampler import sampler_of, seed_of
+from search.sizes import extreme_sizes, narrowed
 from search.starts import NO_DISTILLATION, enqueue, known_points
 from search.states import TrialState
 from search.trials import Proposal, Running, TrialRecord
@@ -25,6 +29,7 @@ from spaces.essence import Essence, essence
 from spaces.space import Space
 from spaces.sweep import SweepConfig
 from spaces.trial import TrialConfig
+from trainables.size import student_size
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +63,8 @@ class SweepRecord(TrialRecord):
         sources: Mapping[str, list[Source]] | None = None,
     ) -> None:
         storage = JournalStorage(JournalFileBackend(str(journal)))
-        super().__init__(sweep, storage, {student: _study(sweep, student, storage) for student in sweep.students})
+        studies = {student: _study(sweep, student, spaces[student], storage) for student in sweep.students}
+        super().__init__(sweep, storage, studies)
         self.spaces, self.n_layers = spaces, n_layers
         self.distributions = {student: distributions_of(spaces[student], n_layers) for student in sweep.students}
         identities = {student: Identity.of(sweep, student, spaces[student], fingerprint) for student in sweep.students}
@@ -66,9 +72,10 @@ class SweepRecord(TrialRecord):
         self._trained = {student: self._essences(student) for student in sweep.students}
         for student, study in self.studies.items():
             space = spaces[student]
-            if study.user_attrs.get(EXHAUSTED) not in (None, space.model_dump(mode="json")):
+            if study.user_attrs.get(EXHAUSTED) not in (None, self._drawn_from(student)):
                 study.set_user_attr(EXHAUSTED, None)
-            enqueue(study, known_points(space, n_layers, layer_scores or {}, sweep.search.seed))
+            fitting = narrowed(student, space, self._limit(student))
+            enqueue(study, known_points(fitting, n_layers, layer_scores or {}, sweep.search.seed))
             for line in warm_start.transfer(study, (sources or {}).get(student, []), space, n_layers):
                 log.info("%s: %s", student, line)
             self._settle(student)
@@ -126,6 +133,7 @@ class SweepRecord(TrialRecord):
         drawn = self.spaces[student].suggest(draw, self.n_layers)
         config = self.sweep.trial_config(student, drawn, number)
         draw.record(first_choices(study))
+        self.note(student, number, "size", asdict(student_size(config.model)))
         if objection := self._objection(student, draw, config):
             self._skip(student, number, objection)
             return False
@@ -141,12 +149,17 @@ class SweepRecord(TrialRecord):
         if _skipped_before(study, number) >= SKIPS_OF_A_SAMPLER:
             search = search.model_copy(update={"sampler": "random"})
         sampler = sampler_of(search, student, number, distributions)
-        return Draw(StudyInSpace(study, distributions, number), sampler, self._trial(student, number))
+        return Draw(
+            StudyInSpace(study, distributions, number, self._limit(student)), sampler, self._trial(student, number)
+        )
 
     def _objection(self, student: str, draw: Draw, config: TrialConfig) -> str | None:
         """Why a draw is not worth a trial."""
         if beyond := outside(draw.queued, self.distributions[student]):
             return f"{', '.join(beyond)}: beyond the search space as it is now"
+        flash_kb, limit = student_size(config.model).flash_kb, self._limit(student)
+        if limit is not None and flash_kb > limit:
+            return f"takes {flash_kb:.1f} kB of flash, more than max_flash_kb, {limit:g}"
         if (earlier := self._trained[student].get(essence(config))) is not None:
             return f"trains what trial {earlier} trains"
         return None
@@ -154,16 +167,23 @@ class SweepRecord(TrialRecord):
     def _skip(self, student: str, number: int, reason: str) -> None:
         """Close a draw that is not to be trained.
 
-        To Optuna it is pruned before its first report; samplers of ours do not see it, for what it would have
-        told stands in the record already.
+        To Optuna it is pruned before its first report; samplers see it where it was too large, as such, and else
+        not, for what it would have told stands in the record already.
         """
         study = self.studies[student]
         self.note(student, number, "skipped", reason)
         study.tell(number, state=TrialState.PRUNED.optuna)
         EVENTS.info("%s %d: skipped, %s", student, number, reason)
         if _skipped_before(study, number + 1) >= MOST_SKIPS:
-            study.set_user_attr(EXHAUSTED, self.spaces[student].model_dump(mode="json"))
+            study.set_user_attr(EXHAUSTED, self._drawn_from(student))
             log.warning("%s: %d draws in a row brought nothing new; its search space is exhausted", student, MOST_SKIPS)
+
+    def _drawn_from(self, student: str) -> dict[str, Any]:
+        """What decides which draws are worth a trial, as JSON."""
+        return {"space": self.spaces[student].model_dump(mode="json"), "max_flash_kb": self._limit(student)}
+
+    def _limit(self, student: str) -> float | None:
+        return self.sweep.students[student].max_flash_kb
 
 
 def _place(trial: FrozenTrial) -> tuple[int, int]:
@@ -179,10 +199,10 @@ def _skipped_before(study: optuna.Study, number: int) -> int:
     return sum(1 for _ in takewhile(lambda trial: "skipped" in trial.user_attrs, before))
 
 
-def _study(sweep: SweepConfig, student: str, storage: BaseStorage) -> optuna.Study:
-    return optuna.create_study(
-        storage=storage,
-        study_name=f"{sweep.name}/{student}",
-        direction="maximize" if sweep.objective.mode == "max" else "minimize",
-        load_if_exists=True,
-    )
+def _study(sweep: SweepConfig, student: str, space: Space, storage: BaseStorage) -> optuna.Study:
+    directions = [StudyDirection.MAXIMIZE if sweep.objective.mode == "max" else StudyDirection.MINIMIZE]
+    # Where all trials are of one size, there is nothing to minimise.
+    if sweep.objective.size and len(extreme_sizes(student, space)) > 1:
+        directions.append(StudyDirection.MINIMIZE)
+    name = f"{sweep.name}/{student}"
+    return optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)

@@ -7,7 +7,8 @@ from typing import Any
 import optuna
 
 from spaces.layers import LayerOrdinals, evenly_spaced
-from spaces.space import LAYERS, LayerSubset, Space
+from spaces.parameters import LayerSubset
+from spaces.space import LAYERS, Space
 
 Points = dict[str, dict[str, Any]]
 

@@ -17,20 +17,33 @@ class StudyInSpace(optuna.Study):
 
     A sampler models a parameter only where all trials drew it from one range. So those from a wider space show
     the current ranges, without what an earlier sampler noted for itself in units of the old ones, and those that
-    the current space could not have drawn do not show at all. Neither does the trial that is being drawn, nor a
-    skipped one, of which nothing is known; unless it broke a constraint, which is something to learn from.
+    the current space could not have drawn do not show at all. Neither does the trial that is being drawn. The limit
+    on size as it is now shows as a constraint, and skipped trials only where they break it, which is all that is
+    known of them.
 
     Args:
         distributions: all that trials of the current space may draw.
         number: of the trial that is being drawn.
+        max_flash_kb: the limit on size, if there is one.
     """
 
-    def __init__(self, study: optuna.Study, distributions: Distributions, number: int) -> None:
+    def __init__(
+        self, study: optuna.Study, distributions: Distributions, number: int, max_flash_kb: float | None = None
+    ) -> None:
         super().__init__(study.study_name, study._storage, sampler=study.sampler)
         others = (trial for trial in study.get_trials(deepcopy=False) if trial.number != number)
-        shown = (_in_space(trial, distributions) for trial in others)
+        in_space = (_in_space(trial, distributions) for trial in others)
+        shown = (_limited(trial, max_flash_kb) for trial in in_space if trial is not None)
         # Read once a draw: samplers ask many times.
-        self._shown = [trial for trial in shown if trial is not None]
+        self._shown = [trial for trial in shown if "skipped" not in trial.user_attrs or _breaks_a_limit(trial)]
+
+    @property
+    def direction(self) -> StudyDirection:
+        """Of what trials report, also where size is minimised beside it.
+
+        TPE ranks pruned trials by their last reports, and asks for it; of two directions Optuna knows no such one.
+        """
+        return self.directions[0]
 
     @property
     def direction(self) -> StudyDirection:
@@ -48,8 +61,6 @@ class StudyInSpace(optuna.Study):
 
 
 def _in_space(trial: FrozenTrial, current: Distributions) -> FrozenTrial | None:
-    if "skipped" in trial.user_attrs and not trial.constraints:
-        return None
     changed = {name for name, recorded in trial.distributions.items() if current.get(name, recorded) != recorded}
     if not changed:
         return trial
@@ -58,8 +69,21 @@ def _in_space(trial: FrozenTrial, current: Distributions) -> FrozenTrial | None:
     seen = copy.copy(trial)
     seen.distributions = {name: current.get(name, recorded) for name, recorded in trial.distributions.items()}
     if not all(isinstance(current[name], CategoricalDistribution) for name in changed):
-        seen.system_attrs = {key: value for key, value in trial.system_attrs.items() if key.startswith("constraints")}
+        seen.system_attrs = {}
     return seen
+
+
+def _limited(trial: FrozenTrial, max_flash_kb: float | None) -> FrozenTrial:
+    if max_flash_kb is None or "size" not in trial.user_attrs:
+        return trial
+    limited = copy.copy(trial)
+    limited.system_attrs = dict(trial.system_attrs)
+    limited.set_constraint("max_flash_kb", trial.user_attrs["size"]["flash_kb"] - max_flash_kb)
+    return limited
+
+
+def _breaks_a_limit(trial: FrozenTrial) -> bool:
+    return any(excess > 0 for excess in trial.constraints.values())
 
 
 def outside(params: Mapping[str, Any], current: Distributions) -> list[str]:

@@ -180,6 +180,15 @@ class SweepConfig(Section):
     resources: Resources = Field(default_factory=Resources)
     tracking: Tracking = Field(default_factory=Tracking)
 
+    @model_validator(mode="after")
+    def _sampler_knows_two_objectives(self) -> Self:
+        if self.search.sampler == "cmaes" and self.objective.size:
+            raise ValueError(
+                "search.sampler=cmaes optimises one objective alone; choose another sampler, such as tpe, "
+                "or leave objective.size out"
+            )
+        return self
+
     @field_validator("name")
     @classmethod
     def _names_a_folder_and_a_study(cls, name: str) -> str:
