@@ -77,13 +77,13 @@ def test_samplers_see_what_was_skipped_as_breaking_the_limit_and_what_was_traine
     while record.missing("tiny_conv"):
         end_trial(record, "tiny_conv", [0.5])
     study, distributions = record.studies["tiny_conv"], record.distributions["tiny_conv"]
-    seen = StudyInSpace(study, study.sampler, distributions, LIMIT_KB)._get_trials()
+    seen = StudyInSpace(study, distributions, -1, LIMIT_KB)._get_trials()
     assert len(seen) == len(in_study(record))
     for trial in seen:
         assert trial.constraints == {"max_flash_kb": trial.user_attrs["size"]["flash_kb"] - LIMIT_KB}
         assert (trial.constraints["max_flash_kb"] > 0) == ("skipped" in trial.user_attrs)
     # Under a higher limit, nothing is held against draws that were skipped and tell nothing else.
-    seen = StudyInSpace(study, study.sampler, distributions, 1000)._get_trials()
+    seen = StudyInSpace(study, distributions, -1, 1000)._get_trials()
     assert [trial.number for trial in seen] == [trial.number for trial in record.trials("tiny_conv")]
 
 
