@@ -2,8 +2,7 @@
 
 from itertools import permutations, product
 
-import pytest
-
+from search.ladder import Ladder
 from search.pareto import front, fronts
 from search.pareto_ladder import ParetoLadder
 
@@ -41,54 +40,52 @@ def test_fronts_take_one_layer_after_the_other():
 
 # The ladder
 
+# Trials' sizes, and what they had reached at a rung: 1 is small and bad, 4 large and no better than 0.
 SIZES = {0: 60.0, 1: 10.0, 2: 80.0, 3: 5.0, 4: 70.0, 5: 40.0}
+REACHED = {0: 0.8, 1: 0.5, 2: 0.9, 3: 0.6, 4: 0.8, 5: 0.3}
 
 
-@pytest.fixture
-def ladder():
-    return ParetoLadder([1, 3], reduction_factor=3, maximise=True, size_of=SIZES.__getitem__)
+def ladder_of(size_of=SIZES.__getitem__, maximise: bool = True) -> ParetoLadder:
+    return ParetoLadder([1, 3], reduction_factor=2, maximise=maximise, size_of=size_of)
 
 
-def test_a_small_trial_is_not_stopped_for_being_worse_than_a_large_one(ladder):
-    assert ladder.report(0, 1, 0.9)
-    assert ladder.report(1, 1, 0.5)
+def test_at_a_rung_a_trial_stands_behind_the_fronts_before_its_own():
+    # 3, 0 and 2 are worth their size; 1 is worse than the smaller 3, and 4 larger than 0; 5 is worse than 1.
+    found = {trial: ladder_of().n_better(trial, REACHED) for trial in REACHED}
+    assert found == {3: 0, 0: 0, 2: 0, 1: 3, 4: 3, 5: 5}
 
 
-def test_a_trial_that_is_larger_and_no_better_is_stopped(ladder):
-    assert ladder.report(0, 1, 0.8)
-    assert not ladder.report(4, 1, 0.8)
-    assert ladder.report(2, 1, 0.9)  # larger still, and better
+def test_where_less_is_better_the_low_stand_before_the_high():
+    reached = {trial: 1 - value for trial, value in REACHED.items()}
+    ladder = ladder_of(maximise=False)
+    assert [ladder.n_better(trial, reached) for trial in range(6)] == [0, 3, 0, 0, 3, 5]
 
 
-def test_once_many_were_there_trials_behind_a_short_front_go_on():
-    ladder = ParetoLadder([1], reduction_factor=3, maximise=True, size_of=lambda trial: 10.0 + trial)
-    # Trial 0 beats all others. Of six a third are two, so one that only trial 0 beats goes on.
-    values = [0.9, 0.1, 0.2, 0.3, 0.4, 0.5]
-    assert [ladder.report(trial, 1, value) for trial, value in enumerate(values)] == [True, *[False] * 4, True]
+def test_no_trial_is_stopped_for_being_worse_than_a_larger_one():
+    """Each comes later, is smaller and worse; a plain ladder stops most of them."""
+    plain, ladder = Ladder([1], 2, maximise=True), ladder_of(size_of=lambda trial: 100.0 - trial)
+    values = [0.9 - 0.05 * trial for trial in range(12)]
+    assert all(ladder.report(trial, 1, value) for trial, value in enumerate(values))
+    assert sum(plain.report(trial, 1, value) for trial, value in enumerate(values)) < 10
 
 
-def test_of_one_size_trials_are_ranked_by_their_objective_alone():
-    """As on a plain ladder: of one, two or three trials one goes on, of six two."""
-    ladder = ParetoLadder([1], reduction_factor=3, maximise=True, size_of=lambda trial: 60.0)
-    values = [0.50, 0.40, 0.60, 0.55, 0.58, 0.59]
-    assert [ladder.report(trial, 1, value) for trial, value in enumerate(values)] == [
-        True, False, True, False, False, True,
-    ]  # fmt: skip
+def test_of_one_size_trials_are_judged_as_on_a_plain_ladder():
+    values = [0.50, 0.40, 0.60, 0.55, 0.58, 0.59, 0.10, 0.60, 0.57]
+    plain, ladder = Ladder([1], 2, maximise=True), ladder_of(size_of=lambda trial: 60.0)
+    decisions = [ladder.report(trial, 1, value) for trial, value in enumerate(values)]
+    assert decisions == [plain.report(trial, 1, value) for trial, value in enumerate(values)]
+    assert set(decisions) == {True, False}
 
 
-def test_where_less_is_better_the_small_and_low_go_on():
-    ladder = ParetoLadder([1], reduction_factor=3, maximise=False, size_of=SIZES.__getitem__)
-    assert [ladder.report(trial, 1, value) for trial, value in [(0, 0.2), (4, 0.1), (2, 0.3)]] == [True, True, False]
-
-
-def test_a_restored_ladder_decides_as_the_uninterrupted_one(ladder):
+def test_a_restored_ladder_decides_as_the_uninterrupted_one():
     reports = [(0, 1, 0.5), (1, 1, 0.4), (2, 1, 0.45), (0, 3, 0.7)]
-    coming = [(3, 1, 0.3), (4, 1, 0.42), (5, 1, 0.55), (1, 3, 0.6)]
+    coming = [(4, 1, 0.42), (3, 1, 0.3), (5, 1, 0.2), (1, 3, 0.6), (2, 3, 0.1), (4, 3, 0.2)]
+    uninterrupted = ladder_of()
     for report in reports:
-        ladder.report(*report)
-    expected = [ladder.report(*report) for report in coming]
-    assert expected == [True, False, True, True]
+        uninterrupted.report(*report)
+    expected = [uninterrupted.report(*report) for report in coming]
+    assert set(expected) == {True, False}
     for order in permutations(reports):
-        restored = ParetoLadder([1, 3], reduction_factor=3, maximise=True, size_of=SIZES.__getitem__)
+        restored = ladder_of()
         restored.restore(order)
         assert [restored.report(*report) for report in coming] == expected
