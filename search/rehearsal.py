@@ -13,6 +13,7 @@ import pydantic
 from search.sizes import drawn_sizes, extreme_sizes
 from spaces.errors import Fault, InputError, faults_of
 from spaces.layers import DEEPEST_LAYER
+from spaces.parameters import Widths
 from spaces.space import LAYERS, SHIPPED_SPACES, Space
 from spaces.sweep import SweepConfig
 from trainables.corpus.store import check_layers
@@ -94,18 +95,23 @@ def _layer_faults(sweep: SweepConfig, student: str, space: Space, n_layers: Mapp
 
 
 def _size_faults(sweep: SweepConfig, student: str, space: Space, n_layers: int) -> list[Fault]:
-    """A limit on size must leave students to train, and not only ones that hardly any draw hits on."""
-    key, limit = f"students.{student}.max_flash_kb", sweep.students[student].max_flash_kb
+    """Sizes must be known, widths that are searched must change them, and a limit must leave some."""
+    key, settings = f"students.{student}", sweep.students[student]
     try:
-        smallest = extreme_sizes(student, space)[0].flash_kb
+        sizes = extreme_sizes(student, space)
     except UncountedLayerError as error:
-        return [Fault(sweep.name, f"students.{student}", None, str(error))]
-    if limit is None:
+        return [Fault(sweep.name, key, None, str(error))]
+    for name, parameter in space.parameters.items():
+        if isinstance(parameter, Widths) and len(set(parameter.extremes)) > 1 and len(sizes) == 1:
+            remedy = f"searches {name}, which changes nothing in {student}; choose a space without it"
+            return [Fault(sweep.name, f"{key}.space", settings.space, remedy)]
+    if (limit := settings.max_flash_kb) is None:
         return []
+    smallest = sizes[0].flash_kb
     if smallest > limit:
         remedy = f"its smallest takes {smallest:.1f} kB; allow that much, search narrower ones, or take another student"
-        return [Fault(sweep.name, key, limit, remedy)]
-    if all(size.flash_kb > limit for size in drawn_sizes(student, space, n_layers, N_DRAWS)):
+    elif all(size.flash_kb > limit for size in drawn_sizes(student, space, n_layers, N_DRAWS)):
         remedy = f"none of {N_DRAWS} random draws is so small, though {smallest:.1f} kB can be; search narrower ones"
-        return [Fault(sweep.name, key, limit, remedy)]
-    return []
+    else:
+        return []
+    return [Fault(sweep.name, f"{key}.max_flash_kb", limit, remedy)]

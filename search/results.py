@@ -98,14 +98,14 @@ class SweepResults:
 
         Nor do those that were larger than the sweep now allows.
         """
-        limit = self.sweep.students[student].max_flash_kb
-        finished = [
-            trial
-            for trial in self.trials.get(student, [])
-            if trial.state == Complete and (limit is None or trial.user_attrs["size"]["flash_kb"] <= limit)
-        ]
+        trials = self.trials.get(student, [])
+        finished = [trial for trial in trials if trial.state == Complete and self._is_allowed(student, trial)]
         sign = 1 if self.sweep.objective.mode == "max" else -1
         return sorted(finished, key=lambda trial: -sign * trial.values[0])
+
+    def _is_allowed(self, student: str, trial: FrozenTrial) -> bool:
+        limit = self.sweep.students[student].max_flash_kb
+        return limit is None or trial.user_attrs["size"]["flash_kb"] <= limit
 
     def best(self, student: str) -> BestTrial | None:
         """The best trial that ran to its end."""

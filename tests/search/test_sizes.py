@@ -89,6 +89,12 @@ def test_a_limit_that_hardly_any_draw_meets_is_refused():
     assert fault.remedy.startswith("none of 64 random draws is so small, though 2.7 kB can be; ")
 
 
+def test_widths_of_a_student_that_has_none_are_refused():
+    (fault,) = faults_of(resnet18={"space": "tiny_conv_widths"})
+    assert (fault.key, fault.value) == ("students.resnet18.space", "tiny_conv_widths")
+    assert fault.remedy == f"searches {WIDTHS}, which changes nothing in resnet18; choose a space without it"
+
+
 @pytest.mark.parametrize("limit", [None, 30, 1000])
 def test_a_limit_that_draws_meet_is_none_to_object_to(limit):
     assert faults_of(tiny_conv={"space": "tiny_conv_widths", "max_flash_kb": limit}, resnet18={}) == []
