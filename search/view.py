@@ -45,14 +45,6 @@ class StudyInSpace(optuna.Study):
         """
         return self.directions[0]
 
-    @property
-    def direction(self) -> StudyDirection:
-        """Of what trials report, also where size is minimised beside it.
-
-        TPE ranks pruned trials by their last reports, and asks for it; of two directions Optuna knows no such one.
-        """
-        return self.directions[0]
-
     def _get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
