@@ -6,11 +6,11 @@ from pathlib import Path
 
 import optuna
 from optuna.search_space import IntersectionSearchSpace
-from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from search.identity import Identity, claim
+from search.journal import open_journal
 from search.sampler import sampler_of
 from search.starts import enqueue
 from search.trials import Proposal, TrialRecord
@@ -32,7 +32,7 @@ class SweepRecord(TrialRecord):
     def __init__(
         self, sweep: SweepConfig, journal: Path, spaces: Mapping[str, Space], n_layers: int, fingerprint: str
     ) -> None:
-        storage = JournalStorage(JournalFileBackend(str(journal)))
+        storage = open_journal(journal)
         super().__init__(sweep, storage, {student: _study(sweep, student, storage) for student in sweep.students})
         self.spaces, self.n_layers = spaces, n_layers
         self._common = {student: IntersectionSearchSpace(include_pruned=True) for student in sweep.students}

@@ -1,7 +1,7 @@
 """What a sweep found, read from its record alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import optuna
@@ -10,6 +10,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
+from search.budget import Spent
 from search.home import SweepFolder
 from search.states import TrialState
 from spaces.errors import COMMAND_LINE, Fault, InputError
@@ -18,6 +19,7 @@ from spaces.trial import TrialConfig
 
 Waiting = optuna.trial.TrialState.WAITING
 Complete = optuna.trial.TrialState.COMPLETE
+Pruned = optuna.trial.TrialState.PRUNED
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,13 @@ class SweepResults:
         sweep: as it was last started.
         facts: what every trial shared: corpus and head fingerprints, teacher, its metrics.
         trials: student to its trials that have begun, by number.
+        spent: hours of all its runs.
     """
 
     sweep: SweepConfig
     facts: Mapping[str, Any]
     trials: Mapping[str, list[FrozenTrial]]
+    spent: Spent = field(default_factory=Spent)
 
     @classmethod
     def read(cls, folder: SweepFolder) -> Self:
@@ -64,12 +68,33 @@ class SweepResults:
             for student in sweep.students
             if f"{sweep.name}/{student}" in names
         }
-        return cls(sweep, facts, {student: begun_trials(study) for student, study in studies.items()})
+        begun = {student: begun_trials(study) for student, study in studies.items()}
+        return cls(sweep, facts, begun, Spent.recorded(storage, sweep.name))
 
     @property
     def n_missing(self) -> int:
         """Trials that are yet to end."""
         return sum(max(0, self.sweep.trials_of(student) - self._n_over(student)) for student in self.sweep.students)
+
+    @property
+    def limit_reached(self) -> str | None:
+        """The key of the budget's limit that is reached, e.g. ``budget.hours``."""
+        return self.spent.reached(self.sweep.budget)
+
+    @property
+    def epochs_trained(self) -> int:
+        """By all trials."""
+        return sum(max(trial.intermediate_values, default=0) for trials in self.trials.values() for trial in trials)
+
+    @property
+    def epochs_saved(self) -> int:
+        """That early stopping left untrained: what its trials lacked to their full length."""
+        return sum(
+            self.sweep.epochs_of(student) - max(trial.intermediate_values, default=0)
+            for student, trials in self.trials.items()
+            for trial in trials
+            if trial.state == Pruned
+        )
 
     def _n_over(self, student: str) -> int:
         return sum(TrialState.of_optuna(trial.state).is_over for trial in self.trials.get(student, []))

@@ -19,6 +19,7 @@ import optuna
 import ray
 from optuna.trial import FrozenTrial
 
+from search.budget import Spent
 from search.home import Home, SweepFolder, open_home
 from search.log import logged_to
 from search.profile import Profile
@@ -68,7 +69,8 @@ class Sweep:
             profile: told where the seconds went.
 
         Returns:
-            The results so far; ``results.n_missing`` says how many trials an interrupt left undone.
+            The results so far; ``results.n_missing`` says how many trials are undone, after an interrupt or
+            because a budget was reached, which ``results.limit_reached`` names.
 
         Raises:
             InputError: anything that cannot be used, before Ray starts.
@@ -89,7 +91,7 @@ class Sweep:
         uri = self.config.tracking.uri or home.tracking_uri
         with logged_to(folder.log), Tracker.open(uri, self.config.name, home.artifacts) as tracker:
             _tell_students(tracker, record, shared)
-            if record.n_missing:
+            if record.n_missing and not Spent.recorded(record.storage, self.config.name).reached(self.config.budget):
                 with profile.stage("starting Ray"):
                     start_ray(self.config.resources)
                 try:

@@ -69,7 +69,7 @@ def sweep(
     if profiled:
         Console().print(profile.table())
     print_summary(results, again=shlex.join(["distune", *sys.argv[1:]]))
-    if results.n_missing:
+    if results.n_missing and not results.limit_reached:
         raise typer.Exit(INTERRUPTED)
     if results.winner() is None:
         raise typer.Exit(FAILED)
