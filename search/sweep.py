@@ -79,17 +79,17 @@ class Sweep:
         home = open_home()
         folder = home.sweep(self.config.name)
         profile = profile or Profile()
-        shared = make_shared(self.config, home, profile.timing(steps))
         with folder.create().claimed():
+            shared = make_shared(self.config, home, profile.timing(steps))
             return self._brought_up(home, folder, shared, profile)
 
     def _brought_up(self, home: Home, folder: SweepFolder, shared: Shared, profile: Profile) -> SweepResults:
-        record = SweepRecord(self.config, folder.journal, shared.spaces, shared.n_layers, shared.fingerprint)
-        folder.write(self.config, shared.facts)
-        if isinstance(next(iter(shared.teacher.heads.values())), LinearHead):
-            shared.teacher.save(folder.teacher)
         uri = self.config.tracking.uri or home.tracking_uri
         with logged_to(folder.log), Tracker.open(uri, self.config.name, home.artifacts) as tracker:
+            record = SweepRecord(self.config, folder.journal, shared.spaces, shared.n_layers, shared.origin)
+            folder.write(self.config, shared.facts)
+            if isinstance(next(iter(shared.teacher.heads.values())), LinearHead):
+                shared.teacher.save(folder.teacher)
             _tell_students(tracker, record, shared)
             if record.n_missing and not Spent.recorded(record.storage, self.config.name).reached(self.config.budget):
                 with profile.stage("starting Ray"):

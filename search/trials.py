@@ -48,7 +48,7 @@ class TrialRecord(ABC):
         self.sweep, self.storage, self.studies = sweep, storage, studies
         for student, study in studies.items():
             for trial in study.get_trials(deepcopy=False, states=(Running,)):
-                self._settle(student, trial)
+                self._carry_out_stop(student, trial)
 
     # What is to run
 
@@ -117,7 +117,7 @@ class TrialRecord(ABC):
         else:
             study.tell(number, state=state.optuna)
 
-    def _settle(self, student: str, trial: FrozenTrial) -> None:
+    def _carry_out_stop(self, student: str, trial: FrozenTrial) -> None:
         """Carry out a stop that a dead driver noted and did not live to carry out.
 
         Where even the report is missing, the stop never was: the trial reaches that epoch again, and is judged then.

@@ -14,6 +14,7 @@ from mlflow.tracking import MlflowClient
 
 from search.cli import main as cli
 from search.home import Home, SweepFolder, open_home
+from search.origin import Origin, Part
 from search.record import SweepRecord
 from search.states import TrialState
 from search.tracking.store import open_client
@@ -93,6 +94,14 @@ SPACE = Space.model_validate(
 )  # fmt: skip
 
 
+ORIGIN = {
+    "the clips": Part("c1", {"data.path": "clips", "data: clips of train": 9}),
+    "the views": Part("v1", {"data.views.count": 4}),
+    "the teacher": Part("t1", {"teacher.model": "teacher", "teacher.precision": "float32"}),
+    "the teacher's head": Part("h1", {"teacher.mixing": "confidence"}),
+}
+
+
 @dataclass(frozen=True)
 class RecordedSweep:
     """A sweep's folder, and its record opened as each process that runs the sweep opens it."""
@@ -101,14 +110,14 @@ class RecordedSweep:
     students: tuple[str, ...] = ("tiny_conv", "mobilenetv3")
 
     def open(
-        self, changes: dict[str, Any] | None = None, space: Space = SPACE, data: str = "clips/head"
+        self, changes: dict[str, Any] | None = None, space: Space = SPACE, origin: Origin | None = None
     ) -> SweepRecord:
         """The record of three trials a student of nine epochs, ``changes`` laid over."""
         students = {student: {} for student in self.students}
         tree = {"name": "first", "data": {"path": "clips"}, "students": students, "budget": {"trials": 3, "epochs": 9}}
         sweep = SweepConfig.model_validate(tree).overlaid(changes or {})
         spaces = dict.fromkeys(self.students, space)
-        return SweepRecord(sweep, self.folder.create().journal, spaces, n_layers=7, fingerprint=data)
+        return SweepRecord(sweep, self.folder.create().journal, spaces, n_layers=7, origin=origin or ORIGIN)
 
 
 @pytest.fixture
