@@ -85,7 +85,7 @@ class Sweep:
 
     def _brought_up(self, home: Home, folder: SweepFolder, shared: Shared, profile: Profile) -> SweepResults:
         uri = self.config.tracking.uri or home.tracking_uri
-        with logged_to(folder.log), Tracker.open(uri, self.config.name, home.artifacts) as tracker:
+        with logged_to(folder.log), Tracker.open(uri, self.config.name, home.artifacts, folder.spool) as tracker:
             record = SweepRecord(self.config, folder.journal, shared.spaces, shared.n_layers, shared.origin)
             folder.write(self.config, shared.facts)
             if isinstance(next(iter(shared.teacher.heads.values())), LinearHead):

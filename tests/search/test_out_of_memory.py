@@ -59,7 +59,7 @@ def searched(recorded, home, monkeypatch):
         shared = SimpleNamespace(corpus="", teacher=teacher, spaces=record.spaces, n_layers=record.n_layers)
         ray.init("local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
         try:
-            with Tracker.open(home.tracking_uri, "first", home.artifacts) as tracker:
+            with Tracker.open(home.tracking_uri, "first", home.artifacts, home.root / "spool") as tracker:
                 run_trials(record, shared, tracker, recorded.folder, Profile())
         finally:
             ray.shutdown()
