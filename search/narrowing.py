@@ -43,16 +43,6 @@ def changes_of(recorded: Space, current: Space) -> Iterator[Change]:
             yield Change(key, old if key in before else "not searched", new if key in now else "not held")
 
 
-def with_choices_of(recorded: Space, current: Space) -> Space:
-    """``current``, but with the choices that were recorded: Optuna lets a study's categories never change."""
-    wider = {
-        key: parameter.model_copy(update={"choices": before.choices})
-        for key, parameter in current.parameters.items()
-        if isinstance(parameter, Choice) and isinstance(before := recorded.parameters.get(key), Choice)
-    }
-    return current.model_copy(update={"parameters": {**current.parameters, **wider}})
-
-
 def _fields(key: str, old: Varying, new: Varying) -> Iterator[Change]:
     for field in type(old).model_fields:
         was, now = getattr(old, field), getattr(new, field)

@@ -3,12 +3,13 @@
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
@@ -22,6 +23,8 @@ from search.trials import Proposal
 from spaces.space import Space
 from spaces.sweep import SweepConfig
 from tests.search import commands
+from trainables.audio.synthesis import SynthesisRequest, synthesise
+from trainables.teachers.load import SHIPPED
 
 
 @pytest.fixture(scope="session")
@@ -170,3 +173,35 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return commands.Done(int(ended.value.code or 0), *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with clips and a teacher, and in it distune's home, for this module and its subprocesses."""
+    folder = tmp_path_factory.mktemp("sweeps")
+    synthesise(
+        SynthesisRequest(
+            phrase="hey sirius", out=folder / "clips", n_positive=36, n_hard_negative=18, n_negative=54, seed=1
+        )
+    )
+    if not SHIPPED.is_dir():
+        from tests.search.sweeps import write_random_teacher  # transformers takes seconds to import
+
+        write_random_teacher(folder / "teacher")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DISTUNE_HOME", str(folder / "home"))
+        # Left to itself, Ray 2.60 writes a token into the user's own home.
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def sweep_file(workplace: Path) -> Callable[..., Path]:
+    def write(name: str, **sections: Any) -> Path:
+        teacher = {"allow_weak": True} | ({} if SHIPPED.is_dir() else {"model": "teacher"})
+        tree = {"data": {"path": "clips", "views": {"count": 2}}, "teacher": teacher, **sections}
+        path = workplace / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(tree))
+        return path
+
+    return write

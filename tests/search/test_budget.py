@@ -5,6 +5,8 @@ import pytest
 from search.budget import Spent
 from search.meter import Meter
 from search.progress import Progress
+from search.results import SweepResults
+from search.screen.summary import print_summary
 from search.states import TrialState
 from spaces.sweep import Budget, SweepConfig
 
@@ -146,3 +148,23 @@ def test_a_trial_without_alignment_has_no_note_of_it(recorded, clock):
     progress.ended(TINY)
     record.end(*TINY, TrialState.FAILED)
     assert record.noted(*TINY, "alignment") is None
+
+
+def test_the_summary_says_what_was_spent_and_saved_which_limit_is_reached_and_what_to_type(
+    recorded, end_trial, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("DISTUNE_HOME", str(tmp_path / "home"))
+    record = recorded.open({"budget.hours": 1.5, "budget.price_per_hour": 2.0})
+    end_trial(record, "tiny_conv", [0.5] * 9, notes={"seconds": 3600.0, "gpu": 0.5})
+    end_trial(record, "tiny_conv", [0.4] * 3, TrialState.PRUNED)
+    record.studies["tiny_conv"].set_user_attr("wall_seconds", 5400.0)
+    metrics = {"val": {"pauc": 0.9, "f1": 0.8}}
+    recorded.folder.write(record.sweep, {"teacher_metrics": metrics})
+    print_summary(SweepResults.read(recorded.folder), again="distune sweep first.yaml")
+    lines = capsys.readouterr().out.splitlines()
+    spent = "spent: 1.50 hours, 0.50 GPU hours, cost 3.00, early stopping saved 6 of 18 epochs (33%)"
+    assert spent in lines
+    assert (
+        "budget.hours = 1.5 is reached; trials yet to end: 4; "
+        "go on with: distune sweep first.yaml --set budget.hours=MORE"
+    ) in lines
