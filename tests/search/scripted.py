@@ -16,7 +16,7 @@ from search.profile import Profile
 from search.record import SweepRecord
 from search.tracking.tracker import Tracker
 from search.tuning import run_trials
-from tests.search.conftest import RecordedSweep
+from tests.search.conftest import SPACE, RecordedSweep
 
 
 def scripted(ends: tuple[str, ...], died: Path, epoch_seconds: float = 0.0) -> type[tune.Trainable]:
@@ -63,7 +63,9 @@ def scripted(ends: tuple[str, ...], died: Path, epoch_seconds: float = 0.0) -> t
 def searched(recorded: RecordedSweep, home: Home, **changes: Any) -> SweepRecord:
     """The record after one run of the sweep's trials."""
     keys = {name.replace("__", "."): value for name, value in changes.items()}
-    record = recorded.open({"resources.gpus_per_trial": 0.25, **keys})
+    # Without warm-up the first rung may be the first epoch.
+    space = SPACE.holding({"optimizer.warmup_epochs": 0})
+    record = recorded.open({"resources.gpus_per_trial": 0.25, **keys}, space)
     shared: Any = SimpleNamespace(
         corpus="", teacher=SimpleNamespace(head_fingerprint=""), spaces=record.spaces, n_layers=record.n_layers
     )

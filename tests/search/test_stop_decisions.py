@@ -16,7 +16,7 @@ from search.home import SweepFolder
 from search.record import SweepRecord
 from search.scheduler import restored_ladders
 from search.states import TrialState
-from tests.search.conftest import RecordedSweep
+from tests.search.conftest import SPACE, RecordedSweep
 
 STUDENT, EPOCHS, N_TRIALS = "tiny_conv", 9, 6
 CHANGES = {"budget.trials": N_TRIALS, "early_stopping.grace_epochs": 1, "early_stopping.reduction_factor": 3}
@@ -62,11 +62,16 @@ class Pen:
         monkeypatch.setattr(JournalFileBackend, "append_logs", written)
 
 
+def opened(recorded: RecordedSweep) -> SweepRecord:
+    # Without warm-up the first rung may be the first epoch.
+    return recorded.open(CHANGES, SPACE.holding({"optimizer.warmup_epochs": 0}))
+
+
 class Driver:
     """Opens the record as a process does, and keeps nothing else from one to the next."""
 
     def __init__(self, recorded: RecordedSweep) -> None:
-        self.record: SweepRecord = recorded.open(CHANGES)
+        self.record = opened(recorded)
         self.ladder = restored_ladders(self.record)[STUDENT]
 
     def take(self, report: Report) -> None:
@@ -88,7 +93,7 @@ def outcome(recorded: RecordedSweep) -> list[tuple[str, int | None, dict[int, fl
     """Of each trial: its state, the epoch at which it was stopped, its reports."""
     return [
         (trial.state.name, trial.user_attrs.get("stopped_at"), trial.intermediate_values)
-        for trial in recorded.open(CHANGES).trials(STUDENT)
+        for trial in opened(recorded).trials(STUDENT)
     ]
 
 
@@ -115,8 +120,7 @@ def test_every_decision_after_a_restore_at_every_report_is_the_uninterrupted_one
     for report in reports(seed):
         Driver(recorded).take(report)
     assert outcome(recorded) == expected
-    states = [state for state, _, _ in expected]
-    assert {"PRUNED", "COMPLETE"} == set(states) and states.count("PRUNED") > 2
+    assert {state for state, _, _ in expected} == {"PRUNED", "COMPLETE"}
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -137,14 +141,14 @@ def test_drivers_killed_before_every_write_leave_what_the_next_one_makes_whole(r
 
 
 def test_a_stop_that_was_noted_and_not_carried_out_is_carried_out(recorded):
-    record = recorded.open(CHANGES)
+    record = opened(recorded)
     record.propose(STUDENT)
     record.report(STUDENT, 0, 1, 0.5, stopped=True)
     assert outcome(recorded) == [("PRUNED", 1, {1: 0.5})]
 
 
 def test_a_stop_whose_report_was_lost_never_was(recorded):
-    record = recorded.open(CHANGES)
+    record = opened(recorded)
     record.propose(STUDENT)
     record.report(STUDENT, 0, 1, 0.5)
     record.note(STUDENT, 0, "stopped_at", 3)
