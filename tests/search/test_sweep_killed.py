@@ -48,14 +48,14 @@ MOMENTS = (before_the_first_trial, within_a_trial, between_two_trials)
 
 def kill_when(reached: Callable[[], bool], command: subprocess.Popen[str]) -> None:
     """SIGKILL to the driver alone, as soon as ``reached``; those that train are to follow it by themselves."""
-    deadline = time.monotonic() + 150
+    deadline = time.monotonic() + 400
     while not reached():
         assert command.poll() is None, command.communicate()
         assert time.monotonic() < deadline, "it did not come so far in time"
         time.sleep(0.02)
     command.send_signal(signal.SIGKILL)
     command.communicate()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while training := [process for process in processes_of(command) if "Agent" not in process.name()]:
         assert time.monotonic() < deadline, f"outlived their driver: {training}"
         time.sleep(0.1)
@@ -82,7 +82,7 @@ def resumed_from(sweep_file, whole) -> Mapping[int, int]:
             if trial.state == Running and (noted := trial.user_attrs.get("checkpoint")):
                 last[trial.number] = read_checkpoint(noted)["epoch"]
     command = start(file)
-    out, err = command.communicate(timeout=150)
+    out, err = command.communicate(timeout=400)
     assert command.returncode == 0, out + err
     assert not re.search(r"it/s|Traceback|ray::|\[I \d", err), err
     return last
