@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from search import warm_start
 from search.draw import Draw, distributions_of, first_choices
 from search.identity import Identity, claim
+from search.journal import open_journal
 from search.log import EVENTS
+from search.origin import Origin
 from search.results import EXHAUSTED, Waiting, counted_to_begin, trials_to_begin
 from search.sampler import sampler_of, seed_of
 from search.sizes import extreme_sizes, narrowed
@@ -47,7 +48,7 @@ class SweepRecord(TrialRecord):
         sweep: names the studies and sets the samplers.
         spaces: a search space a student, fixed keys included.
         n_layers: layers of the deepest teacher.
-        fingerprint: of the corpus and its logits; a record belongs to one.
+        origin: of the corpus and its logits; a record belongs to one.
         layer_scores: layer to what a probe reads from it; empty where none was probed.
         sources: student to what its study starts from.
     """
@@ -58,17 +59,17 @@ class SweepRecord(TrialRecord):
         journal: Path,
         spaces: Mapping[str, Space],
         n_layers: int,
-        fingerprint: str,
+        origin: Origin,
         layer_scores: Mapping[int, float] | None = None,
         sources: Mapping[str, list[Source]] | None = None,
     ) -> None:
-        storage = JournalStorage(JournalFileBackend(str(journal)))
+        storage = open_journal(journal)
         studies = {student: _study(sweep, student, spaces[student], storage) for student in sweep.students}
         super().__init__(sweep, storage, studies)
         self.spaces, self.n_layers = spaces, n_layers
         self.distributions = {student: distributions_of(spaces[student], n_layers) for student in sweep.students}
-        identities = {student: Identity.of(sweep, student, spaces[student], fingerprint) for student in sweep.students}
-        claim(self.studies, identities, journal)
+        identities = {student: Identity.of(sweep, student, spaces[student], origin) for student in sweep.students}
+        claim(storage, self.studies, identities)
         self._trained = {student: self._essences(student) for student in sweep.students}
         for student, study in self.studies.items():
             space = spaces[student]

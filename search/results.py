@@ -10,6 +10,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
+from search.budget import Spent
 from search.home import SweepFolder
 from search.pareto import front as pareto_front
 from search.states import TrialState
@@ -21,6 +22,7 @@ EXHAUSTED = "exhausted"
 """Of a study: the space that held no further configuration."""
 Waiting = optuna.trial.TrialState.WAITING
 Complete = optuna.trial.TrialState.COMPLETE
+Pruned = optuna.trial.TrialState.PRUNED
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class SweepResults:
         trials: student to its trials that have begun, by number.
         to_begin: student to the number of trials that are yet to begin.
         exhausted: the students whose spaces hold no further configuration.
+        spent: hours of all its runs.
     """
 
     sweep: SweepConfig
@@ -62,6 +65,7 @@ class SweepResults:
     trials: Mapping[str, list[FrozenTrial]]
     to_begin: Mapping[str, int]
     exhausted: tuple[str, ...]
+    spent: Spent
 
     @classmethod
     def read(cls, folder: SweepFolder) -> Self:
@@ -85,13 +89,34 @@ class SweepResults:
         to_begin = {student: sweep.trials_of(student) for student in sweep.students}
         to_begin |= {student: trials_to_begin(study, to_begin[student]) for student, study in studies.items()}
         exhausted = tuple(student for student, study in studies.items() if study.user_attrs.get(EXHAUSTED))
-        return cls(sweep, facts, trials, to_begin, exhausted)
+        spent = Spent.recorded(storage, sweep.name)
+        return cls(sweep, facts, trials, to_begin, exhausted, spent)
 
     @property
     def n_missing(self) -> int:
         """Trials that are yet to end."""
         at_work = (not TrialState.of_optuna(trial.state).is_over for trials in self.trials.values() for trial in trials)
         return sum(self.to_begin.values()) + sum(at_work)
+
+    @property
+    def limit_reached(self) -> str | None:
+        """The key of the budget's limit that is reached, e.g. ``budget.hours``."""
+        return self.spent.reached(self.sweep.budget)
+
+    @property
+    def epochs_trained(self) -> int:
+        """By all trials."""
+        return sum(max(trial.intermediate_values, default=0) for trials in self.trials.values() for trial in trials)
+
+    @property
+    def epochs_saved(self) -> int:
+        """That early stopping left untrained: what its trials lacked to their full length."""
+        return sum(
+            self.sweep.epochs_of(student) - max(trial.intermediate_values, default=0)
+            for student, trials in self.trials.items()
+            for trial in trials
+            if trial.state == Pruned
+        )
 
     def finished(self, student: str) -> list[FrozenTrial]:
         """The trials that ran to their end, the best first, the earlier one of a tie; pruned ones do not count.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from search.home import Home
+from search.origin import Origin, origin_of
 from search.rehearsal import load_spaces
 from search.screen.steps import Steps
 from search.teacher_pass import plan_pass
@@ -41,6 +42,7 @@ class Shared:
         spaces: each student's search space, with the sweep's fixed keys.
         probes: of each teacher layer, where a student searches layers.
         sources: student to the earlier trials that its study starts from.
+        origin: what the corpus and its logits were made of.
     """
 
     corpus: Path
@@ -49,6 +51,7 @@ class Shared:
     spaces: dict[str, Space]
     probes: list[LayerRow]
     sources: dict[str, list[Source]]
+    origin: Origin
 
     @property
     def n_layers(self) -> int:
@@ -101,7 +104,8 @@ def make_shared(sweep: SweepConfig, home: Home, step: Steps) -> Shared:
         log.info("%s: %s", sweep.data.path, note)
     with step("teacher pass") as progress, planned as where:
         teacher.to(where.device, where.precision)
-        corpus = build_corpus(Recipe(clips, views, teacher.members), home.corpora, progress, where.fill)
+        recipe = Recipe(clips, views, teacher.members)
+        corpus = build_corpus(recipe, home.corpora, progress, where.fill)
     if not teacher.fitted:
         with step("fitting the teacher's head"):
             teacher = fit_on_corpus(teacher, corpus)
@@ -114,7 +118,7 @@ def make_shared(sweep: SweepConfig, home: Home, step: Steps) -> Shared:
             probes = probes_on_corpus(teacher, corpus)
         told = ", ".join(f"{layer} ({score:.3f})" for layer, score in layer_scores(probes).items())
         log.info("teacher layers by linear probe (validation pAUC): %s", told)
-    return Shared(corpus, teacher, metrics, spaces, probes, sources)
+    return Shared(corpus, teacher, metrics, spaces, probes, sources, origin_of(sweep, recipe, teacher))
 
 
 def _refuse_a_weak_teacher(sweep: SweepConfig, f1: float) -> None:

@@ -19,6 +19,7 @@ import optuna
 import ray
 from optuna.trial import FrozenTrial
 
+from search.budget import Spent
 from search.home import Home, SweepFolder, open_home
 from search.log import logged_to
 from search.profile import Profile
@@ -70,7 +71,8 @@ class Sweep:
             profile: told where the seconds went.
 
         Returns:
-            The results so far; ``results.n_missing`` says how many trials an interrupt left undone.
+            The results so far; ``results.n_missing`` says how many trials are undone, after an interrupt or
+            because a budget was reached, which ``results.limit_reached`` names.
 
         Raises:
             InputError: anything that cannot be used, before Ray starts.
@@ -79,27 +81,31 @@ class Sweep:
         home = open_home()
         folder = home.sweep(self.config.name)
         profile = profile or Profile()
+        if folder.path.exists():
+            # A second driver is refused now, not after the teacher's pass.
+            with folder.claimed():
+                pass
         shared = make_shared(self.config, home, profile.timing(steps))
         with folder.create().claimed():
             return self._brought_up(home, folder, shared, profile)
 
     def _brought_up(self, home: Home, folder: SweepFolder, shared: Shared, profile: Profile) -> SweepResults:
-        record = SweepRecord(
-            self.config,
-            folder.journal,
-            shared.spaces,
-            shared.n_layers,
-            shared.fingerprint,
-            layer_scores(shared.probes),
-            shared.sources,
-        )
-        folder.write(self.config, shared.facts)
-        if isinstance(next(iter(shared.teacher.heads.values())), LinearHead):
-            shared.teacher.save(folder.teacher)
         uri = self.config.tracking.uri or home.tracking_uri
-        with logged_to(folder.log), Tracker.open(uri, self.config.name, home.artifacts) as tracker:
+        with logged_to(folder.log), Tracker.open(uri, self.config.name, home.artifacts, folder.spool) as tracker:
+            record = SweepRecord(
+                self.config,
+                folder.journal,
+                shared.spaces,
+                shared.n_layers,
+                shared.origin,
+                layer_scores(shared.probes),
+                shared.sources,
+            )
+            folder.write(self.config, shared.facts)
+            if isinstance(next(iter(shared.teacher.heads.values())), LinearHead):
+                shared.teacher.save(folder.teacher)
             _tell_students(tracker, record, shared)
-            if record.n_missing:
+            if record.n_missing and not Spent.recorded(record.storage, self.config.name).reached(self.config.budget):
                 with profile.stage("starting Ray"):
                     start_ray(self.config.resources)
                 try:

@@ -46,6 +46,9 @@ class TrialRecord(ABC):
 
     def __init__(self, sweep: SweepConfig, storage: BaseStorage, studies: Mapping[str, optuna.Study]) -> None:
         self.sweep, self.storage, self.studies = sweep, storage, studies
+        for student, study in studies.items():
+            for trial in study.get_trials(deepcopy=False, states=(Running,)):
+                self._carry_out_stop(student, trial)
 
     # What is to run
 
@@ -83,19 +86,26 @@ class TrialRecord(ABC):
 
     # What happens
 
-    def report(self, student: str, number: int, epoch: int, value: float) -> None:
-        """Record the objective after an epoch; an epoch repeated after a resume is recorded once."""
+    def report(self, student: str, number: int, epoch: int, value: float, *, stopped: bool = False) -> None:
+        """Record the objective after an epoch; an epoch repeated after a resume is recorded once.
+
+        Args:
+            stopped: early stopping ends the trial here.
+        """
         trial = self._trial(student, number)
+        if stopped:
+            # Before the report, which makes it stand: a rung is never recorded without what was decided there.
+            self.note(student, number, "stopped_at", epoch)
         if epoch not in trial.intermediate_values:
             # Not through optuna.Trial: making one draws from the sampler.
             self.storage.set_trial_intermediate_value(trial._trial_id, epoch, value)
 
-    def best_metrics(self, student: str, number: int) -> dict[str, float] | None:
-        """The metrics of a trial's best epoch so far."""
-        return self._trial(student, number).user_attrs.get("best")
+    def noted(self, student: str, number: int, key: str) -> Any:
+        """A fact that was noted of a trial, ``None`` where it was not."""
+        return self._trial(student, number).user_attrs.get(key)
 
     def note(self, student: str, number: int, key: str, value: Any) -> None:
-        """Attach a fact to a trial: its checkpoint, best metrics, reason of failure."""
+        """Attach a fact to a trial: its checkpoint, the metrics of its best epoch, its reason of failure."""
         self.storage.set_trial_user_attr(self._trial(student, number)._trial_id, key, value)
 
     def end(self, student: str, number: int, state: TrialState) -> None:
@@ -115,6 +125,17 @@ class TrialRecord(ABC):
     def size_of(self, student: str, number: int) -> float:
         """A trial's size, in the quantity that the sweep minimises."""
         return self._trial(student, number).user_attrs["size"][self.sweep.objective.size]
+
+    def _carry_out_stop(self, student: str, trial: FrozenTrial) -> None:
+        """Carry out a stop that a dead driver noted and did not live to carry out.
+
+        Where even the report is missing, the stop never was: the trial reaches that epoch again, and is judged then.
+        """
+        stopped_at = trial.user_attrs.get("stopped_at")
+        if stopped_at in trial.intermediate_values:
+            self.end(student, trial.number, TrialState.PRUNED)
+        elif stopped_at is not None:
+            self.note(student, trial.number, "stopped_at", None)
 
     def trials(self, student: str) -> list[FrozenTrial]:
         """All trials that have begun, by number."""

@@ -82,7 +82,7 @@ def sweep(
     if config.objective.size:
         Console().print(front_table(results))
     print_summary(results, again=shlex.join(["distune", *sys.argv[1:]]))
-    if results.n_missing:
+    if results.n_missing and not results.limit_reached:
         raise typer.Exit(INTERRUPTED)
     if results.winner() is None:
         raise typer.Exit(FAILED)

@@ -1,5 +1,6 @@
 import pytest
 
+from search.budget import Spent
 from search.home import SweepFolder
 from search.results import SweepResults
 from search.states import TrialState
@@ -88,3 +89,23 @@ def test_trials_that_run_or_are_only_enqueued_are_missing_still(recorded, end_tr
 def test_a_sweep_that_was_never_run_is_refused(recorded):
     with pytest.raises(InputError, match="is not recorded here"):
         SweepResults.read(recorded.folder)
+
+
+def test_results_say_what_early_stopping_saved(recorded, end_trial):
+    record = recorded.open()
+    end_trial(record, "tiny_conv", [0.5] * 9)
+    end_trial(record, "tiny_conv", [0.4], TrialState.PRUNED)
+    end_trial(record, "mobilenetv3", [0.4] * 3, TrialState.PRUNED)
+    end_trial(record, "mobilenetv3", [0.1] * 2, TrialState.FAILED)
+    results = results_of(record, recorded.folder)
+    # Of nine epochs, one trial was stopped after 1 and one after 3; what a crash left undone is no saving.
+    assert (results.epochs_trained, results.epochs_saved) == (9 + 1 + 3 + 2, 8 + 6)
+
+
+def test_results_say_what_was_spent_and_which_limit_that_reaches(recorded, end_trial):
+    record = recorded.open({"budget.hours": 1.5})
+    end_trial(record, "tiny_conv", [0.5], notes={"seconds": 3600.0, "gpu": 0.5})
+    record.studies["tiny_conv"].set_user_attr("wall_seconds", 5400.0)
+    results = results_of(record, recorded.folder)
+    assert results.spent == Spent(wall_seconds=5400, gpu_seconds=1800)
+    assert results.limit_reached == "budget.hours"
