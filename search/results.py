@@ -1,7 +1,7 @@
 """What a sweep found, read from its record alone."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import optuna
@@ -10,6 +10,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
+from search.confirm.results import Confirmation, read_confirmation, study_name
 from search.home import SweepFolder
 from search.states import TrialState
 from spaces.errors import COMMAND_LINE, Fault, InputError
@@ -40,11 +41,13 @@ class SweepResults:
         sweep: as it was last started.
         facts: what every trial shared: corpus and head fingerprints, teacher, its metrics.
         trials: student to its trials that have begun, by number.
+        confirmed: student to what confirming its winner came to, for students where that has begun.
     """
 
     sweep: SweepConfig
     facts: Mapping[str, Any]
     trials: Mapping[str, list[FrozenTrial]]
+    confirmed: Mapping[str, Confirmation] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: SweepFolder) -> Self:
@@ -59,12 +62,17 @@ class SweepResults:
         sweep, facts = folder.read()
         storage = JournalStorage(JournalFileBackend(str(folder.journal)))
         names = {summary.study_name for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)}
-        studies = {
-            student: optuna.load_study(study_name=f"{sweep.name}/{student}", storage=storage)
-            for student in sweep.students
-            if f"{sweep.name}/{student}" in names
+
+        def studies(of: Callable[[str], str]) -> dict[str, optuna.Study]:
+            found = {student: of(student) for student in sweep.students if of(student) in names}
+            return {student: optuna.load_study(study_name=name, storage=storage) for student, name in found.items()}
+
+        trials = {student: begun_trials(study) for student, study in studies(lambda s: f"{sweep.name}/{s}").items()}
+        confirmed = {
+            student: read_confirmation(student, sweep.objective, study)
+            for student, study in studies(lambda s: study_name(sweep.name, s)).items()
         }
-        return cls(sweep, facts, {student: begun_trials(study) for student, study in studies.items()})
+        return cls(sweep, facts, trials, confirmed)
 
     @property
     def n_missing(self) -> int:
