@@ -10,6 +10,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
+from search.confirm.arms import with_seed
 from search.confirm.results import Confirmation, read_confirmation, study_name
 from search.home import SweepFolder
 from search.states import TrialState
@@ -79,6 +80,11 @@ class SweepResults:
         """Trials that are yet to end."""
         return sum(max(0, self.sweep.trials_of(student) - self._n_over(student)) for student in self.sweep.students)
 
+    @property
+    def n_unconfirmed(self) -> int:
+        """Confirming runs that are yet to end."""
+        return sum(found.n_missing for found in self.confirmed.values())
+
     def _n_over(self, student: str) -> int:
         return sum(TrialState.of_optuna(trial.state).is_over for trial in self.trials.get(student, []))
 
@@ -92,6 +98,31 @@ class SweepResults:
         config = TrialConfig.from_flat(trial.user_attrs["config"])
         attrs = trial.user_attrs
         return BestTrial(student, trial.number, config, trial.values[0], attrs["best"], attrs.get("checkpoint"))
+
+    def to_export(self, student: str | None = None) -> BestTrial | None:
+        """The confirmed winner where there is one, otherwise the search's best.
+
+        Args:
+            student: whose; none: of all students, of whom those confirmed come first.
+        """
+        scores = {
+            name: found.score(found.winner)
+            for name, found in self.confirmed.items()
+            if found.winner and student in (None, name)
+        }
+        if scores:
+            return self._confirmed_best(max(scores, key=lambda name: scores[name]))
+        return self.best(student) if student else self.winner()
+
+    def _confirmed_best(self, student: str) -> BestTrial:
+        """The best run, by validation, of a confirmed winner, under the number of the trial that it confirms."""
+        found = self.confirmed[student]
+        arm = found.winner
+        assert arm is not None and arm.trial_number is not None  # a candidate is a trial of the search
+        seed = found.best_seed(arm)
+        config, metrics = with_seed(arm.config, seed), arm.runs[seed]
+        objective, checkpoint = metrics[found.objective.metric], arm.checkpoints.get(seed)
+        return BestTrial(student, arm.trial_number, config, objective, metrics, checkpoint)
 
     def winner(self) -> BestTrial | None:
         """The best of all students."""

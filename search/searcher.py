@@ -47,6 +47,7 @@ class SweepSearcher(Searcher):
             "trial": proposal.config.flat(),
             "resume_from": proposal.checkpoint,
             "reported": proposal.reported if proposal.checkpoint else 0,
+            "reads_test": proposal.reads_test,
             "resources": self.shares.of(proposal.config),
         }
 
@@ -63,10 +64,10 @@ class SweepSearcher(Searcher):
         return enlarged
 
     def _new(self) -> Proposal | None:
-        sweep = self.record.sweep
-        share_missing = {student: self.record.missing(student) / sweep.trials_of(student) for student in sweep.students}
-        student = max(share_missing, key=lambda name: share_missing[name])
-        return self.record.propose(student) if share_missing[student] > 0 else None
+        missing = {student: self.record.missing(student) for student in self.record.studies}
+        wanting = [student for student, n_missing in missing.items() if n_missing]
+        furthest = sorted(wanting, key=lambda student: -missing[student] / self.record.target(student))
+        return next((proposal for student in furthest if (proposal := self.record.propose(student))), None)
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Nothing: the record is Optuna's, and a resumed sweep is a new Tune run over it."""

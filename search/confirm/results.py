@@ -70,8 +70,15 @@ class Confirmation:
         candidates = [arm for arm in self.arms if arm.kind == "candidate" and arm.runs]
         if not candidates or not self.seeds:
             return None
-        sign = 1 if self.objective.mode == "max" else -1
-        return max(candidates, key=lambda arm: sign * self.spread(arm, self.objective.metric).mean)
+        return max(candidates, key=self.score)
+
+    def score(self, arm: Arm) -> float:
+        """The mean objective on validation, negated where less is better."""
+        return self._sign * self.spread(arm, self.objective.metric).mean
+
+    def best_seed(self, arm: Arm) -> int:
+        """The seed of the arm's best run by validation: the one to ship, since one is shipped."""
+        return max(self.seeds, key=lambda seed: self._sign * arm.runs[seed][self.objective.metric])
 
     def baseline(self, kind: Kind) -> Arm | None:
         """The arm of a kind, if it has runs."""
@@ -93,6 +100,10 @@ class Confirmation:
         """
         sign = 1 if HIGHER_IS_BETTER[f"val_{metric.partition('_')[2]}"] else -1
         return paired_gain([sign * (arm.runs[seed][metric] - over.runs[seed][metric]) for seed in self.seeds])
+
+    @property
+    def _sign(self) -> int:
+        return 1 if self.objective.mode == "max" else -1
 
 
 def family_of(config: TrialConfig) -> Kind | None:

@@ -5,6 +5,7 @@ from rich.table import Table
 
 from search.home import open_home
 from search.results import SweepResults
+from search.screen.confirm import print_confirmations
 from search.states import TrialState
 
 
@@ -29,6 +30,7 @@ def print_summary(results: SweepResults, again: str) -> None:
     console.print(f"teacher: validation {name} {teacher[name]:.3f}, F1 {teacher['f1']:.3f}")
     for reason in _reasons(results):
         console.print(f"failed: {reason}")
+    print_confirmations(results, console)
     if results.n_missing:
         console.print(f"trials yet to end: {results.n_missing}; go on with: {again}")
     ready = [student for student in sweep.students if results.best(student)]
