@@ -24,7 +24,11 @@ Complete = optuna.trial.TrialState.COMPLETE
 
 @dataclass(frozen=True)
 class BestTrial:
-    """A student's best finished trial: its number, configuration, objective, and metrics at its best epoch."""
+    """A student's best finished trial: its number, configuration, objective, and metrics at its best epoch.
+
+    Of a confirmed winner, seed, objective, metrics and checkpoint are those of its best confirming run, and
+    ``confirmation`` says what came of all.
+    """
 
     student: str
     number: int
@@ -32,6 +36,7 @@ class BestTrial:
     objective: float
     metrics: Mapping[str, float]
     checkpoint: str | None
+    confirmation: Confirmation | None = None
 
 
 @dataclass(frozen=True)
@@ -115,14 +120,14 @@ class SweepResults:
         return self.best(student) if student else self.winner()
 
     def _confirmed_best(self, student: str) -> BestTrial:
-        """The best run, by validation, of a confirmed winner, under the number of the trial that it confirms."""
+        """The winner's best run by validation, under the number of the trial that it confirms."""
         found = self.confirmed[student]
         arm = found.winner
         assert arm is not None and arm.trial_number is not None  # a candidate is a trial of the search
         seed = found.best_seed(arm)
         config, metrics = with_seed(arm.config, seed), arm.runs[seed]
         objective, checkpoint = metrics[found.objective.metric], arm.checkpoints.get(seed)
-        return BestTrial(student, arm.trial_number, config, objective, metrics, checkpoint)
+        return BestTrial(student, arm.trial_number, config, objective, metrics, checkpoint, found)
 
     def winner(self) -> BestTrial | None:
         """The best of all students."""

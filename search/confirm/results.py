@@ -84,6 +84,12 @@ class Confirmation:
         """The arm of a kind, if it has runs."""
         return next((arm for arm in self.arms if arm.kind == kind and arm.runs), None)
 
+    def comparable(self, arm: Arm) -> dict[Kind, Arm]:
+        """The baselines that an arm can be compared with: not one whose very configuration it is."""
+        found = {kind: self.baseline(kind) for kind in BASELINES}
+        own = settings_of(arm.config)
+        return {kind: over for kind, over in found.items() if over and settings_of(over.config) != own}
+
     def spread(self, arm: Arm, metric: str) -> Spread:
         """A metric of an arm over the seeds that all arms have.
 

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+import optuna
 import ray
 
 from search.confirm.record import ConfirmRecord
-from search.confirm.results import BASELINES, Confirmation
+from search.confirm.results import Confirmation
 from search.home import Home, SweepFolder, open_home
-from search.log import logged_to
+from search.log import EVENTS, logged_to
 from search.profile import Profile
 from search.rehearsal import load_spaces
 from search.replay import replay
@@ -36,6 +37,7 @@ def confirm_sweep(
         InputError: there is no such sweep or no finished trial in it, its clips or its teacher changed since, or
             another process is at work on it.
     """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     home = open_home()
     folder = home.sweep(name)
     results, profile = SweepResults.read(folder), Profile()
@@ -60,6 +62,7 @@ def confirm(record: ConfirmRecord, shared: Shared, home: Home, folder: SweepFold
             tracker.start_student(student)
         replay(tracker, record)
         if record.n_missing:
+            EVENTS.info("confirming: the numbers that follow are of its own runs")
             with profile.stage("starting Ray"):
                 start_ray(sweep.resources)
             run_trials(record, shared, tracker, folder, profile)
@@ -80,9 +83,8 @@ def summary_metrics(found: Confirmation) -> dict[str, float]:
         told[f"confirmed_{metric}"] = spread.mean
         if spread.sd is not None:
             told[f"confirmed_{metric}_sd"] = spread.sd
-        for kind in BASELINES:
-            if over := found.baseline(kind):
-                told[f"confirmed_{metric}_gain_over_{kind}"] = found.gain(winner, over, metric).mean
+        for kind, over in found.comparable(winner).items():
+            told[f"confirmed_{metric}_gain_over_{kind}"] = found.gain(winner, over, metric).mean
     return told
 
 

@@ -23,6 +23,9 @@ class Spread:
         """``sd`` is the sample's, with n - 1 in the denominator."""
         return cls(fmean(values), stdev(values) if len(values) > 1 else None, len(values))
 
+    def __str__(self) -> str:
+        return f"{self.mean:.3f}" if self.sd is None else f"{self.mean:.3f} ± {self.sd:.3f}"
+
 
 @dataclass(frozen=True)
 class Gain:

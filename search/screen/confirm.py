@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from search.confirm.results import BASELINES, Arm, Confirmation, settings_of
+from search.confirm.results import BASELINES, Arm, Confirmation
 from search.confirm.statistics import Gain, Spread
 from search.results import SweepResults
 
@@ -30,11 +30,8 @@ def sentences(found: Confirmation) -> list[str]:
     assert winner is not None  # there is no table without one
     told = [f"{winner.name} wins{_teaching(winner)}"]
     metric = f"test_{found.objective.metric.removeprefix('val_')}"
-    for kind in BASELINES:
-        over = found.baseline(kind)
-        if over and not _same(winner, over):
-            told.append(_gained(over.name, found.gain(winner, over, metric), metric))
-    return told
+    compared = found.comparable(winner).values()
+    return [*told, *(_gained(over.name, found.gain(winner, over, metric), metric) for over in compared)]
 
 
 def _teaching(winner: Arm) -> str:
@@ -69,20 +66,21 @@ def _table(found: Confirmation) -> Table:
         table.add_column(f"test {name} over\n{over.name}", justify="right", no_wrap=True)
     candidates = [arm for arm in found.arms if arm.runs and arm.kind == "candidate"]
     for arm in candidates:
-        also = [f"  = {over.name}" for over in baselines if _same(arm, over)]
+        also = [f"= {over.name}" for over in baselines if over not in found.comparable(arm).values()]
         told = "\n".join([f"{'* ' if arm == found.winner else ''}{arm.name}", *also])
         table.add_row(told, *_cells(found, arm, metrics, baselines))
     for arm in baselines:
-        if not any(_same(arm, candidate) for candidate in candidates):
+        if all(arm in found.comparable(candidate).values() for candidate in candidates):
             table.add_row(arm.name, *_cells(found, arm, metrics, baselines))
     return table
 
 
 def _cells(found: Confirmation, arm: Arm, metrics: Iterable[str], baselines: Iterable[Arm]) -> list[str]:
     metric = f"test_{found.objective.metric.removeprefix('val_')}"
+    compared = found.comparable(arm).values()
     return [
         *(_spread(found.spread(arm, each)) for each in metrics),
-        *("-" if _same(arm, over) else _gain(found.gain(arm, over, metric)) for over in baselines),
+        *(_gain(found.gain(arm, over, metric)) if over in compared else "-" for over in baselines),
     ]
 
 
@@ -93,8 +91,3 @@ def _spread(spread: Spread) -> str:
 def _gain(gain: Gain) -> str:
     interval = "" if gain.low is None or gain.high is None else f"\n{gain.low:.3f} to {gain.high:.3f}"
     return f"{gain.mean:+.3f}{interval}"
-
-
-def _same(arm: Arm, other: Arm) -> bool:
-    """A candidate may be the very configuration that a baseline's tuning chose."""
-    return settings_of(arm.config) == settings_of(other.config)

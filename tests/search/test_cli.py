@@ -34,7 +34,7 @@ COMMANDS = dict(commands(cli.app))
 
 
 def test_all_commands_of_the_contract_are_found_by_these_tests() -> None:
-    assert {"sweep", "export", "reproduce", "status", "list", "ui"} == {
+    assert {"sweep", "confirm", "export", "reproduce", "status", "list", "ui"} == {
         words[0] for words in COMMANDS if len(words) == 1
     }
     assert {("data", "check"), ("data", "synth"), ("teacher", "fit"), ("teacher", "check")} <= set(COMMANDS)
