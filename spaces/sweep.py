@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 import pydantic
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from spaces.errors import COMMAND_LINE, Fault, InputError, faults_of, read_yaml
 from spaces.space import SHIPPED_SPACES
@@ -171,15 +171,14 @@ class SweepConfig(Section):
     def _a_list_of_students_will_do(cls, students: Any) -> Any:
         return _by_name(students)
 
-    @model_validator(mode="after")
-    def _confirmed_students_are_searched(self) -> Self:
-        unknown = set(self.confirm.students or ()) - set(self.students)
+    @field_validator("confirm")
+    @classmethod
+    def _confirmed_students_are_searched(cls, confirm: Confirm, info: ValidationInfo) -> Confirm:
+        searched = info.data.get("students", confirm.students or ())
+        unknown = [student for student in confirm.students or () if student not in searched]
         if unknown:
-            raise ValueError(
-                f"confirm.students names {', '.join(sorted(unknown))}, which this sweep does not search; "
-                f"choose among {', '.join(self.students)}"
-            )
-        return self
+            raise ValueError(f"{', '.join(unknown)} is not searched here; choose students among {', '.join(searched)}")
+        return confirm
 
     @classmethod
     def load(cls, path: Path, overrides: dict[str, Any] | None = None) -> Self:

@@ -69,8 +69,8 @@ class ConfirmRecord(TrialRecord):
         self._ranked = {student: settings for student, settings in best_first.items() if settings}
         storage = JournalStorage(JournalFileBackend(str(journal)))
         narrowed = _without_stopping(sweep, list(self._ranked))
-        super().__init__(narrowed, storage, {student: _study(sweep, student, storage) for student in self._ranked})
         self.spaces = spaces
+        super().__init__(narrowed, storage, {student: _study(sweep, student, storage) for student in self._ranked})
         for student in self.studies:
             self._add_candidates(student)
             self._choose_baselines(student)

@@ -31,6 +31,7 @@ def test_a_suggestion_is_all_that_a_worker_needs(recorded):
     suggestion = searcher_of(record).suggest("tune-0")
     config = record.trials("tiny_conv")[0].user_attrs["config"]
     own = {"student": "tiny_conv", "number": 0, "trial": config, "resume_from": None, "reported": 0}
+    own["reads_test"] = False
     own["resources"] = RESOURCES
     assert suggestion == SHARED | own
 
