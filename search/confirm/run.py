@@ -100,7 +100,7 @@ def _asked(results: SweepResults, student: str | None, changes: dict[str, Any]) 
     with gathering(faults):
         sweep = sweep.overlaid(changes)
     if not any(results.best(each) for each in sweep.confirm.students or sweep.students):
-        remedy = f"no trial of {student or 'its students'} has finished yet; let the sweep run to its end"
+        remedy = f"no trial of {' or '.join(sweep.confirm.students or ()) or 'its students'} has finished yet; let the sweep run to its end"
         faults.append(Fault(COMMAND_LINE, "NAME", sweep.name, remedy))
     refuse(faults)
     return sweep

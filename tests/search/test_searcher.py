@@ -58,6 +58,17 @@ def test_new_trials_follow_those_left_running(recorded):
     assert numbers == [("tiny_conv", 0), ("mobilenetv3", 0), ("tiny_conv", 1), ("mobilenetv3", 1)]
 
 
+def test_a_student_whose_next_trial_hangs_on_others_leaves_the_turn_to_another(recorded, monkeypatch):
+    record = recorded.open()
+    propose = record.propose
+    monkeypatch.setattr(record, "propose", lambda student: None if student == "tiny_conv" else propose(student))
+    searcher = searcher_of(record)
+    assert [config and config["student"] for config in suggested(searcher, 4)] == [*["mobilenetv3"] * 3, None]
+    for number in range(3):
+        searcher.on_trial_complete(f"tune-{number}")
+    assert searcher.suggest("tune-4") == Searcher.FINISHED, "nothing is at work that it could hang on"
+
+
 def test_a_sweep_at_its_target_is_finished(recorded, end_trial):
     record = recorded.open({"budget.trials": 1})
     end_trial(record, "tiny_conv", [0.5])
