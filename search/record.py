@@ -55,13 +55,9 @@ class SweepRecord(TrialRecord):
 
     # What is to run
 
-    def target(self, student: str) -> int:
-        """Trials there are to be."""
-        return self.sweep.trials_of(student)
-
     def missing(self, student: str) -> int:
         """Trials that are yet to begin, up to the student's target."""
-        return max(0, self.target(student) - len(self.trials(student)))
+        return max(0, self.sweep.trials_of(student) - len(self.trials(student)))
 
     def config_of(self, student: str, trial: FrozenTrial) -> TrialConfig:
         # A driver that died between asking and noting left no config; drawing again gives the same.

@@ -93,13 +93,18 @@ class SweepResults:
     def _n_over(self, student: str) -> int:
         return sum(TrialState.of_optuna(trial.state).is_over for trial in self.trials.get(student, []))
 
-    def best(self, student: str) -> BestTrial | None:
-        """The best trial that ran to its end, the earlier one of a tie; pruned ones do not count."""
+    def finished(self, student: str) -> list[FrozenTrial]:
+        """The trials that ran to their end, the best first, the earlier one of a tie; pruned ones do not count."""
         finished = [trial for trial in self.trials.get(student, []) if trial.state == Complete]
+        sign = 1 if self.sweep.objective.mode == "max" else -1
+        return sorted(finished, key=lambda trial: -sign * trial.values[0])
+
+    def best(self, student: str) -> BestTrial | None:
+        """The best trial that ran to its end."""
+        finished = self.finished(student)
         if not finished:
             return None
-        sign = 1 if self.sweep.objective.mode == "max" else -1
-        trial = max(finished, key=lambda each: sign * each.values[0])
+        trial = finished[0]
         config = TrialConfig.from_flat(trial.user_attrs["config"])
         attrs = trial.user_attrs
         return BestTrial(student, trial.number, config, trial.values[0], attrs["best"], attrs.get("checkpoint"))

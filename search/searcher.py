@@ -64,10 +64,12 @@ class SweepSearcher(Searcher):
         return enlarged
 
     def _new(self) -> Proposal | None:
-        missing = {student: self.record.missing(student) for student in self.record.studies}
-        wanting = [student for student, n_missing in missing.items() if n_missing]
-        furthest = sorted(wanting, key=lambda student: -missing[student] / self.record.target(student))
-        return next((proposal for student in furthest if (proposal := self.record.propose(student))), None)
+        sweep, record = self.record.sweep, self.record
+        share_missing = {student: record.missing(student) / record.target(student) for student in sweep.students}
+        for student in sorted(sweep.students, key=lambda name: -share_missing[name]):
+            if share_missing[student] > 0 and (proposal := self.record.propose(student)):
+                return proposal
+        return None
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Nothing: the record is Optuna's, and a resumed sweep is a new Tune run over it."""

@@ -4,7 +4,6 @@ Everything that a user can get wrong is found here, before Ray starts.
 """
 
 import logging
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -62,12 +61,7 @@ class Shared:
     @property
     def fingerprint(self) -> str:
         """Of data and teacher, head included."""
-        return fingerprint_of(self.facts)
-
-
-def fingerprint_of(facts: Mapping[str, Any]) -> str:
-    """Of data and teacher, head included, from a sweep's facts."""
-    return f"{Path(facts['corpus']).name}/{facts['head']}"
+        return f"{self.corpus.name}/{self.teacher.head_fingerprint}"
 
 
 def make_shared(sweep: SweepConfig, home: Home, step: Steps) -> Shared:

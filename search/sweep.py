@@ -18,8 +18,7 @@ from typing import Any, Self
 import optuna
 import ray
 
-from search.confirm.record import ConfirmRecord
-from search.confirm.run import confirm
+from search.confirm.run import confirm_searched
 from search.home import Home, SweepFolder, open_home
 from search.log import logged_to
 from search.profile import Profile
@@ -80,28 +79,20 @@ class Sweep:
         profile = profile or Profile()
         shared = make_shared(self.config, home, profile.timing(steps))
         with folder.create().claimed():
-            return self._brought_up(home, folder, shared, profile)
+            try:
+                results = self._brought_up(home, folder, shared, profile)
+                # What is interrupted is not confirmed: the user wants an end.
+                if self.config.confirm.enabled and not results.n_missing:
+                    results = confirm_searched(results, shared, home, folder, profile)
+                return results
+            finally:
+                ray.shutdown()
 
     def _brought_up(self, home: Home, folder: SweepFolder, shared: Shared, profile: Profile) -> SweepResults:
         record = SweepRecord(self.config, folder.journal, shared.spaces, shared.n_layers, shared.fingerprint)
         folder.write(self.config, shared.facts)
         if isinstance(next(iter(shared.teacher.heads.values())), LinearHead):
             shared.teacher.save(folder.teacher)
-        try:
-            results = self._searched(home, folder, record, shared, profile)
-            # What is interrupted is not confirmed: the user wants an end.
-            if self.config.confirm.enabled and not results.n_missing:
-                confirming = ConfirmRecord(self.config, folder.journal, results.trials, shared.spaces)
-                confirm(confirming, shared, home, folder, profile)
-                results = SweepResults.read(folder)
-        finally:
-            ray.shutdown()
-        return results
-
-    def _searched(
-        self, home: Home, folder: SweepFolder, record: SweepRecord, shared: Shared, profile: Profile
-    ) -> SweepResults:
-        """The search at its target, or as far as the user let it come."""
         uri = self.config.tracking.uri or home.tracking_uri
         with logged_to(folder.log), Tracker.open(uri, self.config.name, home.artifacts) as tracker:
             _tell_students(tracker, record, shared)

@@ -57,10 +57,6 @@ class TrialRecord(ABC):
     # What is to run
 
     @abstractmethod
-    def target(self, student: str) -> int:
-        """Trials there are to be."""
-
-    @abstractmethod
     def missing(self, student: str) -> int:
         """Trials that are yet to begin, up to the student's target."""
 
@@ -71,6 +67,10 @@ class TrialRecord(ABC):
     @abstractmethod
     def config_of(self, student: str, trial: FrozenTrial) -> TrialConfig:
         """What a recorded trial is to train."""
+
+    def target(self, student: str) -> int:
+        """Trials there are to be."""
+        return len(self.trials(student)) + self.missing(student)
 
     @property
     def n_missing(self) -> int:

@@ -65,8 +65,9 @@ def _board(record: TrialRecord) -> SweepBoard:
     sweep = record.sweep
     board = SweepBoard(record.title, sweep.objective.metric, sweep.objective.mode)
     for student in sweep.students:
-        board.add_student(student, record.target(student), sweep.epochs_of(student))
-        for trial in record.trials(student):
+        trials = record.trials(student)
+        board.add_student(student, len(trials) + record.missing(student), sweep.epochs_of(student))
+        for trial in trials:
             state = TrialState.of_optuna(trial.state)
             if state.is_over:
                 best = trial.user_attrs.get("best", {})

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import log
 
-import optuna
 from optuna.trial import FrozenTrial
 
 from search.confirm.results import Kind, family_of, settings_of
@@ -41,14 +40,8 @@ def with_seed(config: TrialConfig, seed: int) -> TrialConfig:
     return TrialConfig.from_flat(config.flat() | {"training.early_stopping_patience": 0, "seed": seed})
 
 
-def ranked(trials: Iterable[FrozenTrial], sweep: SweepConfig) -> list[Setting]:
-    """The search's finished trials by validation objective, best first, each configuration once.
-
-    Of several objectives the first, the students' quality, counts.
-    """
-    sign = 1 if sweep.objective.mode == "max" else -1
-    finished = [trial for trial in trials if trial.state == optuna.trial.TrialState.COMPLETE]
-    best_first = sorted(finished, key=lambda trial: (-sign * trial.values[0], trial.number))
+def ranked(best_first: Iterable[FrozenTrial]) -> list[Setting]:
+    """The configurations of finished trials, each once, in their order."""
     configs = ((TrialConfig.from_flat(trial.user_attrs["config"]), trial.number) for trial in best_first)
     return distinct(Setting(with_seed(config, 0), number) for config, number in configs)
 

@@ -57,16 +57,16 @@ class ConfirmRecord(TrialRecord):
 
     Args:
         sweep: whose ``confirm`` says what there is to be.
-        trials: student to its trials of the search; of students without a finished one, nothing is confirmed.
+        finished: student to its finished trials of the search, best first; of students without any, nothing is
+            confirmed.
         spaces: what each student's baselines are tuned within.
     """
 
     def __init__(
-        self, sweep: SweepConfig, journal: Path, trials: Mapping[str, list[FrozenTrial]], spaces: Mapping[str, Space]
+        self, sweep: SweepConfig, journal: Path, finished: Mapping[str, list[FrozenTrial]], spaces: Mapping[str, Space]
     ) -> None:
         chosen = sweep.confirm.students or tuple(sweep.students)
-        best_first = {student: ranked(trials.get(student, ()), sweep) for student in chosen}
-        self._ranked = {student: settings for student, settings in best_first.items() if settings}
+        self._ranked = {student: ranked(finished[student]) for student in chosen if finished.get(student)}
         storage = JournalStorage(JournalFileBackend(str(journal)))
         narrowed = _without_stopping(sweep, list(self._ranked))
         self.spaces = spaces
@@ -79,10 +79,6 @@ class ConfirmRecord(TrialRecord):
         return read_confirmation(student, self.sweep.objective, self.studies[student])
 
     # What is to run
-
-    def target(self, student: str) -> int:
-        """Runs there are to be, those of earlier confirmations included."""
-        return len(self.trials(student)) + self.missing(student)
 
     def missing(self, student: str) -> int:
         """Runs that are yet to begin; of a baseline that is still being tuned, as many as there are seeds."""

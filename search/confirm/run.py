@@ -1,6 +1,7 @@
 """Confirming a sweep's winners: bringing the record of it up to what the sweep asks for."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -16,18 +17,19 @@ from search.replay import replay
 from search.resources import start_ray
 from search.results import SweepResults
 from search.screen.steps import Steps, shown_steps
-from search.shared import Shared, fingerprint_of, make_shared
+from search.shared import Shared, make_shared
 from search.states import TrialState
 from search.tracking.tracker import Tracker
 from search.tuning import run_trials
 from spaces.errors import COMMAND_LINE, Fault, InputError, gathering, refuse
+from spaces.space import Space
 from spaces.sweep import SweepConfig
 
 
 def confirm_sweep(
     name: str, student: str | None = None, changes: Mapping[str, Any] | None = None, steps: Steps = shown_steps
 ) -> SweepResults:
-    """Confirm the winners of a recorded sweep, or go on with it; where all is confirmed, nothing is trained.
+    """Confirm the winners of a recorded sweep, or go on with that; where all is confirmed, nothing is trained.
 
     Args:
         student: whose winner; none: those that the sweep names.
@@ -47,13 +49,21 @@ def confirm_sweep(
         if record.n_missing:
             shared = _unchanged(make_shared(sweep, home, profile.timing(steps)), results)
             try:
-                confirm(record, shared, home, folder, profile)
+                _bring_up(record, shared, home, folder, profile)
             finally:
                 ray.shutdown()
     return SweepResults.read(folder)
 
 
-def confirm(record: ConfirmRecord, shared: Shared, home: Home, folder: SweepFolder, profile: Profile) -> None:
+def confirm_searched(
+    results: SweepResults, shared: Shared, home: Home, folder: SweepFolder, profile: Profile
+) -> SweepResults:
+    """Confirm what a search has found, as its sweep says, after it and before its driver lets go of it."""
+    _bring_up(_record_of(results.sweep, folder, results, shared.spaces), shared, home, folder, profile)
+    return SweepResults.read(folder)
+
+
+def _bring_up(record: ConfirmRecord, shared: Shared, home: Home, folder: SweepFolder, profile: Profile) -> None:
     """Run what the record lacks. Ray is started where it does not run, and left running."""
     sweep = record.sweep
     uri = sweep.tracking.uri or home.tracking_uri
@@ -100,7 +110,8 @@ def _asked(results: SweepResults, student: str | None, changes: dict[str, Any]) 
     with gathering(faults):
         sweep = sweep.overlaid(changes)
     if not any(results.best(each) for each in sweep.confirm.students or sweep.students):
-        remedy = f"no trial of {' or '.join(sweep.confirm.students or ()) or 'its students'} has finished yet; let the sweep run to its end"
+        whose = " or ".join(sweep.confirm.students or ("its students",))
+        remedy = f"no trial of {whose} has finished yet; let the sweep run to its end"
         faults.append(Fault(COMMAND_LINE, "NAME", sweep.name, remedy))
     refuse(faults)
     return sweep
@@ -111,12 +122,19 @@ def _record(sweep: SweepConfig, folder: SweepFolder, results: SweepResults) -> C
     # Without the teacher, which takes seconds to load: the spaces say here what a learning rate may be, no more.
     spaces = load_spaces(sweep, None, faults)
     refuse(faults)
-    return ConfirmRecord(sweep, folder.journal, results.trials, spaces)
+    return _record_of(sweep, folder, results, spaces)
+
+
+def _record_of(
+    sweep: SweepConfig, folder: SweepFolder, results: SweepResults, spaces: Mapping[str, Space]
+) -> ConfirmRecord:
+    finished = {student: results.finished(student) for student in sweep.students}
+    return ConfirmRecord(sweep, folder.journal, finished, spaces)
 
 
 def _unchanged(shared: Shared, results: SweepResults) -> Shared:
     """What is shared, refused where it is not what the search had."""
-    if shared.fingerprint != fingerprint_of(results.facts):
+    if any(Path(shared.facts[key]).name != Path(results.facts[key]).name for key in ("corpus", "head")):
         remedy = "its clips, views or teacher changed since the search, so its trials cannot be confirmed; undo the " \
                  "change, or run the sweep anew under another name with --name"  # fmt: skip
         raise InputError(Fault(COMMAND_LINE, "NAME", results.sweep.name, remedy))

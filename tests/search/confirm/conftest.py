@@ -7,6 +7,8 @@ import pytest
 
 from search.confirm.record import ConfirmRecord
 from search.home import SweepFolder
+from search.record import SweepRecord
+from search.results import SweepResults
 from search.states import TrialState
 from search.trials import Proposal
 from spaces.space import Space
@@ -32,20 +34,25 @@ class Searched:
         trial_config = record.sweep.trial_config("tiny_conv", config, number=1)
         end_trial(record, "tiny_conv", [0.8], notes={"config": trial_config.flat()})
         end_trial(record, "tiny_conv", [0.9], TrialState.PRUNED)
-        self.trials = {"tiny_conv": record.trials("tiny_conv")}
+        self._read(record)
+
+    def _read(self, record: SweepRecord) -> None:
+        self.folder.write(record.sweep, FACTS)
+        results = SweepResults.read(self.folder)
+        self.trials, self.finished = results.trials, {"tiny_conv": results.finished("tiny_conv")}
 
     def extend(self, objective: float) -> None:
         """One trial more, with logits too."""
         record = self._sweep.open({"budget.trials": 4})
         config = self.trials["tiny_conv"][1].user_attrs["config"] | {"optimizer.weight_decay": 0.05}
         self._end_trial(record, "tiny_conv", [objective], notes={"config": config})
-        self.trials = {"tiny_conv": record.trials("tiny_conv")}
+        self._read(record)
 
     def open(self, changes: dict[str, Any] | None = None, space: Space = SPACE) -> ConfirmRecord:
         """What is confirmed of it: one candidate on two seeds, two learning rates a baseline, ``changes`` laid over."""
         sweep = self._sweep.open().sweep.overlaid(CONFIRM | (changes or {}))
         self.folder.write(sweep, FACTS)
-        return ConfirmRecord(sweep, self.folder.journal, self.trials, {"tiny_conv": space})
+        return ConfirmRecord(sweep, self.folder.journal, self.finished, {"tiny_conv": space})
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from search.confirm.arms import (
     with_seed,
 )
 from search.confirm.results import family_of
-from search.states import TrialState
 from spaces.space import Space
 from spaces.trial import Distillation, TrialConfig
 from tests.search.conftest import SPACE
@@ -38,33 +37,15 @@ def rates(points: list[Setting]) -> list[float]:
     return [point.config.training.learning_rate for point in points]
 
 
-def test_each_configuration_is_ranked_once_by_its_best_trial(recorded, end_trial):
-    record = recorded.open({"budget.trials": 5})
-    end_trial(record, "tiny_conv", [0.5])
-    end_trial(record, "tiny_conv", [0.9])
-    end_trial(record, "tiny_conv", [0.99], TrialState.PRUNED)
-    first = record.trials("tiny_conv")[0].user_attrs["config"]
-    end_trial(record, "tiny_conv", [0.7], notes={"config": first | {"seed": 77}})
-    best_first = ranked(record.trials("tiny_conv"), record.sweep)
-    assert [setting.trial_number for setting in best_first] == [1, 3], "trial 0 is trial 3 with another seed"
-
-
-def test_where_less_is_better_the_smallest_is_ranked_first(recorded, end_trial):
-    record = recorded.open({"objective.metric": "val_eer"})
-    for value in (0.3, 0.1):
-        end_trial(record, "tiny_conv", [value])
-    assert [each.trial_number for each in ranked(record.trials("tiny_conv"), record.sweep)] == [1, 0]
-
-
-def test_of_several_objectives_the_first_ranks(recorded):
-    sweep = recorded.open().sweep
+def test_each_configuration_is_ranked_once_by_its_best_trial():
+    twin = BARE.model_copy(update={"seed": 77})
     trials = [
-        optuna.trial.create_trial(values=values, user_attrs={"config": config.flat()})
-        for values, config in (([0.7, 10.0], BARE), ([0.8, 99.0], LOGITS))
+        optuna.trial.create_trial(value=value, user_attrs={"config": config.flat()})
+        for value, config in ((0.9, LOGITS), (0.8, twin), (0.7, BARE), (0.6, ALIGNED))
     ]
-    for number, trial in enumerate(trials):
+    for number, trial in enumerate(trials, start=5):
         trial.number = number
-    assert [setting.trial_number for setting in ranked(trials, sweep)] == [1, 0]
+    assert [setting.trial_number for setting in ranked(trials)] == [5, 6, 8]
 
 
 def test_seeds_are_shared_by_all_arms_and_no_trials_of_the_search(recorded):

@@ -76,7 +76,7 @@ def confirmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Confirmed]:
 
 def distune(*arguments: str) -> str:
     command = [sys.executable, "-m", "search.cli.main", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ | {"COLUMNS": "80"})
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=os.environ | {"COLUMNS": "80"})
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -93,7 +93,7 @@ def killed_amid_confirming(file: Path, folder: SweepFolder) -> list[FrozenTrial]
     """Run the sweep until a run of an arm is over and another is at work, kill its driver; what was recorded."""
     log = file.with_suffix(".out").open("w")
     process = subprocess.Popen([sys.executable, "-m", "search.cli.main", "sweep", str(file)], stdout=log, stderr=log)
-    deadline = time.monotonic() + 280
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
         assert process.poll() is None, file.with_suffix(".out").read_text()
         runs = runs_of(folder) if folder.journal.exists() else []

@@ -184,7 +184,7 @@ def test_runs_are_not_stopped_early(searched):
 
 
 def test_a_student_without_a_finished_trial_is_not_confirmed(searched):
-    searched.trials = {"tiny_conv": []}
+    searched.finished = {"tiny_conv": []}
     record = searched.open()
     assert dict(record.studies) == {} and record.n_missing == 0
 
