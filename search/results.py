@@ -110,7 +110,7 @@ class SweepResults:
         return BestTrial(student, trial.number, config, trial.values[0], attrs["best"], attrs.get("checkpoint"))
 
     def to_export(self, student: str | None = None) -> BestTrial | None:
-        """The confirmed winner where there is one, otherwise the search's best.
+        """The confirmed winner where confirming is over, otherwise the search's best.
 
         Args:
             student: whose; none: of all students, of whom those confirmed come first.
@@ -118,7 +118,7 @@ class SweepResults:
         scores = {
             name: found.score(found.winner)
             for name, found in self.confirmed.items()
-            if found.winner and student in (None, name)
+            if found.winner and not found.n_missing and student in (None, name)
         }
         if scores:
             return self._confirmed_best(max(scores, key=lambda name: scores[name]))

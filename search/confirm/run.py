@@ -45,7 +45,7 @@ def confirm_sweep(
     results, profile = SweepResults.read(folder), Profile()
     sweep = _asked(results, student, dict(changes or {}))
     with folder.claimed():
-        record = _record(sweep, folder, results)
+        record = _record(sweep, folder, results, _spaces(sweep))
         if record.n_missing:
             shared = _unchanged(make_shared(sweep, home, profile.timing(steps)), results)
             try:
@@ -59,7 +59,7 @@ def confirm_searched(
     results: SweepResults, shared: Shared, home: Home, folder: SweepFolder, profile: Profile
 ) -> SweepResults:
     """Confirm what a search has found, as its sweep says, after it and before its driver lets go of it."""
-    _bring_up(_record_of(results.sweep, folder, results, shared.spaces), shared, home, folder, profile)
+    _bring_up(_record(results.sweep, folder, results, shared.spaces), shared, home, folder, profile)
     return SweepResults.read(folder)
 
 
@@ -117,15 +117,15 @@ def _asked(results: SweepResults, student: str | None, changes: dict[str, Any]) 
     return sweep
 
 
-def _record(sweep: SweepConfig, folder: SweepFolder, results: SweepResults) -> ConfirmRecord:
+def _spaces(sweep: SweepConfig) -> dict[str, Space]:
+    """Without the teacher, which takes seconds to load: the spaces say here what a learning rate may be, no more."""
     faults: list[Fault] = []
-    # Without the teacher, which takes seconds to load: the spaces say here what a learning rate may be, no more.
     spaces = load_spaces(sweep, None, faults)
     refuse(faults)
-    return _record_of(sweep, folder, results, spaces)
+    return spaces
 
 
-def _record_of(
+def _record(
     sweep: SweepConfig, folder: SweepFolder, results: SweepResults, spaces: Mapping[str, Space]
 ) -> ConfirmRecord:
     finished = {student: results.finished(student) for student in sweep.students}

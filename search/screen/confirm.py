@@ -15,7 +15,8 @@ def print_confirmations(results: SweepResults, console: Console) -> None:
     for student, found in results.confirmed.items():
         if found.winner is not None:
             console.print(_table(found))
-            for sentence in sentences(found):
+            # Of what is half done nothing is said yet.
+            for sentence in [] if found.n_missing else sentences(found):
                 console.print(f"{student}: {sentence}")
         for failure in found.failures:
             console.print(f"{student}: failed while confirming: {failure}")
@@ -55,7 +56,8 @@ def _gained(over: str, gain: Gain, metric: str) -> str:
 def _table(found: Confirmation) -> Table:
     """An arm a row, the winner marked; two lines a cell and no edges, so that 80 columns hold it."""
     name, n_seeds = found.objective.metric.removeprefix("val_"), len(found.seeds)
-    title = f"{found.student} confirmed: mean and sd of {n_seeds} seed{'s' * (n_seeds > 1)}, gains with 95 % intervals"
+    stands = "being confirmed" if found.n_missing else "confirmed"
+    title = f"{found.student} {stands}: mean and sd of {n_seeds} seed{'s' * (n_seeds > 1)}, gains with 95 % intervals"
     table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
     baselines = [over for kind in BASELINES if (over := found.baseline(kind))]
     metrics = dict.fromkeys([f"val_{name}", f"test_{name}", "test_f1"])

@@ -101,6 +101,8 @@ def test_what_is_exported_is_the_confirmed_winner_before_a_better_one_that_is_no
     best = confirmed.to_export()
     assert (best.student, best.number, best.objective, best.checkpoint) == ("tiny_conv", 0, 0.65, "ray/8")
     assert best.config == ours.config.model_copy(update={"seed": 8}) and best.confirmation is found
+    half = replace(results, confirmed={"tiny_conv": replace(found, n_missing=1)})
+    assert half.to_export("tiny_conv").confirmation is None, "what is half confirmed is not"
     assert confirmed.to_export("mobilenetv3").objective == 0.9
     assert confirmed.best("tiny_conv").objective == 0.7
 

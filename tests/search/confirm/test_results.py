@@ -147,5 +147,6 @@ def test_a_baseline_that_is_a_candidate_shares_its_row():
 
 def test_failures_and_what_is_missing_are_told():
     told = shown(replace(FOUND, failures=("trial 3, seed 8: student_loss not finite",), n_missing=2))
+    assert "tiny_conv being confirmed: mean and sd of 3 seeds" in told and "wins" not in told
     assert "tiny_conv: failed while confirming: trial 3, seed 8: student_loss not finite" in told
     assert "confirming runs yet to end: 2; go on with: distune confirm first" in told
