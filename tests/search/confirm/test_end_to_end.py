@@ -17,6 +17,7 @@ from mlflow.tracking import MlflowClient
 from optuna.trial import FrozenTrial
 
 from search.confirm.results import Confirmation, study_name
+from search.export import export_yaml
 from search.home import SweepFolder, open_home
 from search.reproduce import reproduce_trial
 from search.results import SweepResults
@@ -69,9 +70,9 @@ def confirmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Confirmed]:
         before = killed_amid_confirming(file, folder)
         shown = distune("sweep", str(file))
         again = distune("confirm", "small")
-        distune("export", "small", "--output", str(place / "best.yaml"))
-        found = SweepResults.read(folder).confirmed["tiny_conv"]
-        yield Confirmed(shown, again, before, runs_of(folder), found, place / "best.yaml")
+        results, best = SweepResults.read(folder), place / "best.yaml"
+        best.write_text(export_yaml(results, results.to_export()))
+        yield Confirmed(shown, again, before, runs_of(folder), results.confirmed["tiny_conv"], best)
 
 
 def distune(*arguments: str) -> str:
