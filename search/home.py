@@ -64,6 +64,11 @@ class SweepFolder:
         return self.path / "ray"
 
     @property
+    def spool(self) -> Path:
+        """What MLflow is yet to be told, see `search.tracking.spool`."""
+        return self.path / "mlflow.spool"
+
+    @property
     def exists(self) -> bool:
         return self.sweep_file.is_file()
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import optuna
 from optuna.search_space import IntersectionSearchSpace
-from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from search.identity import Identity, claim
+from search.journal import open_journal
+from search.origin import Origin
 from search.sampler import sampler_of
 from search.starts import enqueue
 from search.trials import Proposal, TrialRecord
@@ -26,20 +27,18 @@ class SweepRecord(TrialRecord):
         sweep: names the studies and sets the samplers.
         spaces: a search space a student, fixed keys included.
         n_layers: layers of the deepest teacher.
-        fingerprint: of the corpus and its logits; a record belongs to one.
+        origin: of the corpus and its logits; a record belongs to one.
     """
 
     def __init__(
-        self, sweep: SweepConfig, journal: Path, spaces: Mapping[str, Space], n_layers: int, fingerprint: str
+        self, sweep: SweepConfig, journal: Path, spaces: Mapping[str, Space], n_layers: int, origin: Origin
     ) -> None:
-        storage = JournalStorage(JournalFileBackend(str(journal)))
+        storage = open_journal(journal)
         super().__init__(sweep, storage, {student: _study(sweep, student, storage) for student in sweep.students})
         self.spaces, self.n_layers = spaces, n_layers
         self._common = {student: IntersectionSearchSpace(include_pruned=True) for student in sweep.students}
-        identities = {
-            student: Identity.of(sweep, student, spaces[student], fingerprint) for student in sweep.students
-        }
-        claim(self.studies, identities, journal)
+        identities = {student: Identity.of(sweep, student, spaces[student], origin) for student in sweep.students}
+        claim(storage, self.studies, identities)
         for student, study in self.studies.items():
             enqueue(study, spaces[student].enqueued(n_layers))
 

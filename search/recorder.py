@@ -1,23 +1,25 @@
 """What Ray Tune reports, written to the record, to MLflow and to the live table."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import torch
-from ray import cloudpickle
-from ray.exceptions import RayError, RayTaskError
 from ray.tune import Callback, Checkpoint
 from ray.tune.experiment import Trial
+from ray.tune.result import DONE
 
+from search.failure import Failure
 from search.log import EVENTS
+from search.meter import Meter
 from search.profile import Profile
+from search.progress import Progress
 from search.scheduler import StudentLadders
 from search.screen.board import SweepBoard
 from search.searcher import SweepSearcher
 from search.states import TrialState
 from search.tracking.tracker import Tracker
 
+MOST_DEATHS = 3
+"""Workers that a trial may lose. Machines come and go, but what kills one after another is the trial."""
 OWN_METRICS = ("train_", "val_", "temperature", "learning_rate", "epoch_seconds")
 
 
@@ -29,10 +31,17 @@ class Recorder(Callback):
     """
 
     def __init__(
-        self, searcher: SweepSearcher, ladders: StudentLadders, tracker: Tracker, board: SweepBoard, profile: Profile
+        self,
+        searcher: SweepSearcher,
+        ladders: StudentLadders,
+        tracker: Tracker,
+        board: SweepBoard,
+        profile: Profile,
+        meter: Meter,
     ) -> None:
         self.searcher, self.record = searcher, searcher.record
         self.ladders, self.tracker, self.board, self.profile = ladders, tracker, board, profile
+        self.progress, self.meter = Progress(self.record, meter), meter
         self.metric, self.mode = self.record.sweep.objective.metric, self.record.sweep.objective.mode
         self._checkpoints: dict[tuple[str, int], Checkpoint] = {}
 
@@ -41,27 +50,33 @@ class Recorder(Callback):
         return {}
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        student, number = _key(trial)
+        key = student, number = _key(trial)
         EVENTS.info("%s %d: starts after epoch %d", student, number, trial.config["reported"])
         self.tracker.start_trial(student, number, trial.config["trial"], self.record.tags(student, number))
         self.board.trial_started(student, number, trial.config["reported"])
+        self.progress.started(key, trial.config["resources"]["gpu"])
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        key, metrics = _key(trial), _metrics(result)
+        key, epoch, metrics = _key(trial), result["epoch"], _metrics(result)
         self.profile.reported(key, result)
         if "corpus_placed" in result:
             EVENTS.info("%s %d: corpus %s", *key, result["corpus_placed"])
         with self.profile.at_work("records"):
-            self.record.report(*key, result["epoch"], metrics[self.metric])
-            self.tracker.log_epoch(*key, result["epoch"], metrics)
-            self.board.trial_reported(*key, result["epoch"])
             best = self.record.noted(*key, "best")
+            # Before the report, which is what a trial that goes on is taken to have behind it.
             if best is None or self._is_better(metrics, best):
-                self.record.note(*key, "best", {**metrics, "epoch": result["epoch"]})
+                self.record.note(*key, "best", {**metrics, "epoch": epoch})
             if test := _metrics(result, ("test_",)):
                 self.record.note(*key, "test", test)
+            self.record.report(*key, epoch, metrics[self.metric], stopped=key in self.ladders.stopped_at)
+            if result[DONE]:
+                # Tune asks no scheduler of a trial's last result, but others are to be compared with it.
+                self.ladders.ladders[key[0]].report(key[1], epoch, metrics[self.metric])
+            self.progress.reported(key, metrics)
+            self.tracker.log_epoch(*key, epoch, metrics)
+            self.board.trial_reported(*key, epoch)
 
     def on_checkpoint(
         self, iteration: int, trials: list[Trial], trial: Trial, checkpoint: Checkpoint, **info: Any
@@ -80,24 +95,51 @@ class Recorder(Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         key = _key(trial)
-        self._end(key, TrialState.PRUNED if key in self.ladders.stopped_at else TrialState.FINISHED)
+        if key in self.ladders.stopped_at:
+            self._end(key, TrialState.PRUNED)
+            return
+        patience, epochs = (trial.config["trial"][f"training.{name}"] for name in ("early_stopping_patience", "epochs"))
+        ran_out = trial.last_result["epoch"] < epochs
+        self._end(key, TrialState.FINISHED, f"no better {self.metric} in {patience} epochs" if ran_out else None)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        key, share = _key(trial), trial.config["resources"]["gpu"]
-        failure = _failure(trial)
-        if _out_of_memory(failure) and self.searcher.run_again(*key, share):
-            self._interrupted(key, f"out of memory with {share:g} of a GPU; it goes on with more")
+        key, share, failure = _key(trial), trial.config["resources"]["gpu"], Failure.of(trial)
+        if key not in self.progress.at_work:
+            # It failed in its setup, before Tune told of its start.
+            self.on_trial_start(iteration, trials, trial)
+        if failure.out_of_memory and self.searcher.enlarge(*key, share):
+            self._goes_on(key, f"out of memory with {share:g} of a GPU; it goes on with more")
+        elif failure.worker_died:
+            self._lost_its_worker(key, failure.reason)
         else:
-            self._end(key, TrialState.FAILED, reason=_reason(failure))
+            self._end(key, TrialState.FAILED, failure.reason)
 
-    def _interrupted(self, key: tuple[str, int], reason: str) -> None:
-        """The trial goes on later: in the record it keeps running."""
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        """The run is over; trials that were at work are interrupted, which closing the tracker tells MLflow."""
+        for key in self.progress.at_work:
+            self.progress.ended(key)
+        self.meter.keep()
+
+    def _lost_its_worker(self, key: tuple[str, int], reason: str) -> None:
+        deaths = [*(self.record.noted(*key, "deaths") or []), reason]
+        self.record.note(*key, "deaths", deaths)
+        if len(deaths) < MOST_DEATHS:
+            self._goes_on(key, f"{reason}; it goes on from its last checkpoint")
+        else:
+            told = "; ".join(dict.fromkeys(deaths))
+            self._end(key, TrialState.FAILED, f"lost its worker {len(deaths)} times: {told}")
+
+    def _goes_on(self, key: tuple[str, int], reason: str) -> None:
+        """The trial is run again, in this run or a later one: in the record it keeps running."""
         EVENTS.warning("%s %d: %s", *key, reason)
+        self.progress.ended(key)
         self.tracker.end_trial(*key, TrialState.INTERRUPTED, reason=reason)
         self.board.trial_ended(*key, TrialState.INTERRUPTED)
+        self.searcher.run_again(*key)
 
     def _end(self, key: tuple[str, int], state: TrialState, reason: str | None = None) -> None:
         with self.profile.at_work("records"):
+            self.progress.ended(key)
             if reason:
                 self.record.note(*key, "reason", reason)
             self.record.end(*key, state)
@@ -120,27 +162,3 @@ def _key(trial: Trial) -> tuple[str, int]:
 def _metrics(result: Mapping[str, Any], prefixes: tuple[str, ...] = OWN_METRICS) -> dict[str, float]:
     """The numbers of our own, without what Tune adds to a result."""
     return {name: float(value) for name, value in result.items() if name.startswith(prefixes)}
-
-
-def _failure(trial: Trial) -> Exception | str:
-    """What ended a trial that failed: its exception, or where Tune kept none, its traceback."""
-    # Not trial.get_error(): it reads a copy that Tune makes after its callbacks ran.
-    if trial.pickled_error_file is None:
-        return Path(trial.error_file).read_text(encoding="utf-8")
-    error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
-    return error.cause if isinstance(error, RayTaskError) else error
-
-
-def _out_of_memory(failure: Exception | str) -> bool:
-    return isinstance(failure, torch.OutOfMemoryError)
-
-
-def _reason(failure: Exception | str) -> str:
-    """In one line."""
-    if isinstance(failure, str):
-        return failure.strip().splitlines()[-1]
-    if isinstance(failure, RayError):
-        # Of a process that died, Ray's first line says so; the others are its addresses.
-        return str(failure).strip().splitlines()[0]
-    told = " ".join(str(failure).split())
-    return f"{type(failure).__name__}: {told}"

@@ -10,6 +10,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
+from search.budget import Spent
 from search.confirm.arms import with_seed
 from search.confirm.results import Confirmation, read_confirmation, study_name
 from search.home import SweepFolder
@@ -20,6 +21,7 @@ from spaces.trial import TrialConfig
 
 Waiting = optuna.trial.TrialState.WAITING
 Complete = optuna.trial.TrialState.COMPLETE
+Pruned = optuna.trial.TrialState.PRUNED
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,14 @@ class SweepResults:
         facts: what every trial shared: corpus and head fingerprints, teacher, its metrics.
         trials: student to its trials that have begun, by number.
         confirmed: student to what confirming its winner came to, for students where that has begun.
+        spent: hours of all its runs.
     """
 
     sweep: SweepConfig
     facts: Mapping[str, Any]
     trials: Mapping[str, list[FrozenTrial]]
     confirmed: Mapping[str, Confirmation] = field(default_factory=dict)
+    spent: Spent = field(default_factory=Spent)
 
     @classmethod
     def read(cls, folder: SweepFolder) -> Self:
@@ -78,7 +82,7 @@ class SweepResults:
             student: read_confirmation(student, sweep.objective, study)
             for student, study in studies(lambda s: study_name(sweep.name, s)).items()
         }
-        return cls(sweep, facts, trials, confirmed)
+        return cls(sweep, facts, trials, confirmed, Spent.recorded(storage, sweep.name))
 
     @property
     def n_missing(self) -> int:
@@ -89,6 +93,26 @@ class SweepResults:
     def n_unconfirmed(self) -> int:
         """Confirming runs that are yet to end."""
         return sum(found.n_missing for found in self.confirmed.values())
+
+    @property
+    def limit_reached(self) -> str | None:
+        """The key of the budget's limit that is reached, e.g. ``budget.hours``."""
+        return self.spent.reached(self.sweep.budget)
+
+    @property
+    def epochs_trained(self) -> int:
+        """By all trials."""
+        return sum(max(trial.intermediate_values, default=0) for trials in self.trials.values() for trial in trials)
+
+    @property
+    def epochs_saved(self) -> int:
+        """That early stopping left untrained: what its trials lacked to their full length."""
+        return sum(
+            self.sweep.epochs_of(student) - max(trial.intermediate_values, default=0)
+            for student, trials in self.trials.items()
+            for trial in trials
+            if trial.state == Pruned
+        )
 
     def _n_over(self, student: str) -> int:
         return sum(TrialState.of_optuna(trial.state).is_over for trial in self.trials.get(student, []))

@@ -51,17 +51,17 @@ class SweepSearcher(Searcher):
             "resources": self.shares.of(proposal.config),
         }
 
-    def run_again(self, student: str, number: int, gpu_share: float) -> bool:
-        """Put a trial that ran out of memory on ``gpu_share`` back in the queue, with a larger share.
+    def run_again(self, student: str, number: int) -> None:
+        """Put a trial that was interrupted back in the queue."""
+        self.waiting.append(self.record.begun(student, number))
+
+    def enlarge(self, student: str, number: int, gpu_share: float) -> bool:
+        """A larger share from now on for trials like this one, which ran out of memory on ``gpu_share``.
 
         Returns:
-            False where there is no larger one, so that the trial has failed.
+            False where there is no larger one.
         """
-        proposal = self.record.begun(student, number)
-        enlarged = self.shares.enlarge(proposal.config, gpu_share)
-        if enlarged:
-            self.waiting.append(proposal)
-        return enlarged
+        return self.shares.enlarge(self.record.begun(student, number).config, gpu_share)
 
     def _new(self) -> Proposal | None:
         sweep, record = self.record.sweep, self.record

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from search.home import Home
+from search.origin import Origin, origin_of
 from search.rehearsal import load_spaces
 from search.screen.steps import Steps
 from search.teacher_pass import plan_pass
@@ -36,12 +37,14 @@ class Shared:
         teacher: fitted; its head's logits are in the corpus.
         teacher_metrics: split to metrics of the teacher itself.
         spaces: each student's search space, with the sweep's fixed keys.
+        origin: what the corpus and its logits were made of.
     """
 
     corpus: Path
     teacher: Teacher
     teacher_metrics: dict[str, dict[str, float]]
     spaces: dict[str, Space]
+    origin: Origin
 
     @property
     def n_layers(self) -> int:
@@ -90,14 +93,15 @@ def make_shared(sweep: SweepConfig, home: Home, step: Steps) -> Shared:
         log.info("%s: %s", sweep.data.path, note)
     with step("teacher pass") as progress, planned as where:
         teacher.to(where.device, where.precision)
-        corpus = build_corpus(Recipe(clips, views, teacher.members), home.corpora, progress, where.fill)
+        recipe = Recipe(clips, views, teacher.members)
+        corpus = build_corpus(recipe, home.corpora, progress, where.fill)
     if not teacher.fitted:
         with step("fitting the teacher's head"):
             teacher = fit_on_corpus(teacher, corpus)
     write_logits(corpus, teacher)
     metrics = teacher_metrics(corpus, teacher, sweep.objective)
     _refuse_a_weak_teacher(sweep, metrics["val"]["f1"])
-    return Shared(corpus, teacher, metrics, spaces)
+    return Shared(corpus, teacher, metrics, spaces, origin_of(sweep, recipe, teacher))
 
 
 def _refuse_a_weak_teacher(sweep: SweepConfig, f1: float) -> None:

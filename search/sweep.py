@@ -18,6 +18,7 @@ from typing import Any, Self
 import optuna
 import ray
 
+from search.budget import Spent
 from search.confirm.run import confirm_searched
 from search.home import Home, SweepFolder, open_home
 from search.log import logged_to
@@ -68,7 +69,8 @@ class Sweep:
             profile: told where the seconds went.
 
         Returns:
-            The results so far; ``results.n_missing`` says how many trials an interrupt left undone.
+            The results so far; ``results.n_missing`` says how many trials are undone, after an interrupt or
+            because a budget was reached, which ``results.limit_reached`` names.
 
         Raises:
             InputError: anything that cannot be used, before Ray starts.
@@ -77,26 +79,26 @@ class Sweep:
         home = open_home()
         folder = home.sweep(self.config.name)
         profile = profile or Profile()
-        shared = make_shared(self.config, home, profile.timing(steps))
         with folder.create().claimed():
+            shared = make_shared(self.config, home, profile.timing(steps))
             try:
                 results = self._brought_up(home, folder, shared, profile)
                 # What is interrupted is not confirmed: the user wants an end.
-                if self.config.confirm.enabled and not results.n_missing:
+                if self.config.confirm.enabled and (results.limit_reached or not results.n_missing):
                     results = confirm_searched(results, shared, home, folder, profile)
                 return results
             finally:
                 ray.shutdown()
 
     def _brought_up(self, home: Home, folder: SweepFolder, shared: Shared, profile: Profile) -> SweepResults:
-        record = SweepRecord(self.config, folder.journal, shared.spaces, shared.n_layers, shared.fingerprint)
-        folder.write(self.config, shared.facts)
-        if isinstance(next(iter(shared.teacher.heads.values())), LinearHead):
-            shared.teacher.save(folder.teacher)
         uri = self.config.tracking.uri or home.tracking_uri
-        with logged_to(folder.log), Tracker.open(uri, self.config.name, home.artifacts) as tracker:
+        with logged_to(folder.log), Tracker.open(uri, self.config.name, home.artifacts, folder.spool) as tracker:
+            record = SweepRecord(self.config, folder.journal, shared.spaces, shared.n_layers, shared.origin)
+            folder.write(self.config, shared.facts)
+            if isinstance(next(iter(shared.teacher.heads.values())), LinearHead):
+                shared.teacher.save(folder.teacher)
             _tell_students(tracker, record, shared)
-            if record.n_missing:
+            if record.n_missing and not Spent.recorded(record.storage, self.config.name).reached(self.config.budget):
                 with profile.stage("starting Ray"):
                     start_ray(self.config.resources)
                 run_trials(record, shared, tracker, folder, profile)

@@ -48,6 +48,9 @@ class TrialRecord(ABC):
 
     def __init__(self, sweep: SweepConfig, storage: BaseStorage, studies: Mapping[str, optuna.Study]) -> None:
         self.sweep, self.storage, self.studies = sweep, storage, studies
+        for student, study in studies.items():
+            for trial in study.get_trials(deepcopy=False, states=(Running,)):
+                self._carry_out_stop(student, trial)
 
     @property
     def title(self) -> str:
@@ -94,9 +97,16 @@ class TrialRecord(ABC):
 
     # What happens
 
-    def report(self, student: str, number: int, epoch: int, value: float) -> None:
-        """Record the objective after an epoch; an epoch repeated after a resume is recorded once."""
+    def report(self, student: str, number: int, epoch: int, value: float, *, stopped: bool = False) -> None:
+        """Record the objective after an epoch; an epoch repeated after a resume is recorded once.
+
+        Args:
+            stopped: early stopping ends the trial here.
+        """
         trial = self._trial(student, number)
+        if stopped:
+            # Before the report, which makes it stand: a rung is never recorded without what was decided there.
+            self.note(student, number, "stopped_at", epoch)
         if epoch not in trial.intermediate_values:
             # Not through optuna.Trial: making one draws from the sampler.
             self.storage.set_trial_intermediate_value(trial._trial_id, epoch, value)
@@ -110,7 +120,7 @@ class TrialRecord(ABC):
         return {"distune.sweep": self.sweep.name}
 
     def note(self, student: str, number: int, key: str, value: Any) -> None:
-        """Attach a fact to a trial: its checkpoint, best metrics, reason of failure."""
+        """Attach a fact to a trial: its checkpoint, the metrics of its best epoch, its reason of failure."""
         self.storage.set_trial_user_attr(self._trial(student, number)._trial_id, key, value)
 
     def end(self, student: str, number: int, state: TrialState) -> None:
@@ -121,6 +131,17 @@ class TrialRecord(ABC):
             study.tell(number, max(values) if self.sweep.objective.mode == "max" else min(values))
         else:
             study.tell(number, state=state.optuna)
+
+    def _carry_out_stop(self, student: str, trial: FrozenTrial) -> None:
+        """Carry out a stop that a dead driver noted and did not live to carry out.
+
+        Where even the report is missing, the stop never was: the trial reaches that epoch again, and is judged then.
+        """
+        stopped_at = trial.user_attrs.get("stopped_at")
+        if stopped_at in trial.intermediate_values:
+            self.end(student, trial.number, TrialState.PRUNED)
+        elif stopped_at is not None:
+            self.note(student, trial.number, "stopped_at", None)
 
     def trials(self, student: str) -> list[FrozenTrial]:
         """All trials that have begun, by number."""

@@ -1,10 +1,15 @@
-"""Running recorded trials on Ray Tune, until the record is at its target or the user stops it."""
+"""Running recorded trials on Ray Tune, until the record is at its target, a budget is reached or the user stops it."""
 
 import datetime
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ray import tune
 
 from search.home import SweepFolder
+from search.meter import Meter
 from search.profile import Profile
 from search.recorder import Recorder
 from search.resources import trials_at_once
@@ -26,6 +31,7 @@ def run_trials(record: TrialRecord, shared: Shared, tracker: Tracker, folder: Sw
     ladders, board = StudentLadders(restored_ladders(record), sweep.objective.metric), _board(record)
     with profile.stage("measuring memory"):
         shares = shares_of(sweep, shared.spaces, shared.n_layers, str(shared.corpus), shared.teacher.head_fingerprint)
+    meter = Meter(record)
     n_slots = trials_at_once(sweep.resources, shares.smallest)
     searcher = SweepSearcher(
         record,
@@ -52,12 +58,26 @@ def run_trials(record: TrialRecord, shared: Shared, tracker: Tracker, folder: Sw
         run_config=tune.RunConfig(
             name=datetime.datetime.now().strftime("%Y%m%d-%H%M%S"),
             storage_path=str(folder.ray),
-            callbacks=[Recorder(searcher, ladders, tracker, board, profile)],
+            stop=meter,
+            callbacks=[Recorder(searcher, ladders, tracker, board, profile, meter)],
             verbose=0,
         ),
     )
-    with shown(board), profile.searching(n_slots):
+    with shown(board), profile.searching(n_slots), _sigterm_as_ctrl_c():
         tuner.fit()
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does: Tune winds up its run on that alone, job managers send the other."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _board(record: TrialRecord) -> SweepBoard:

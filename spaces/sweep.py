@@ -85,8 +85,20 @@ class Student(Section):
 
 
 class Budget(Section):
+    """How much is trained. A limit on hours or cost counts all runs of the sweep; a larger one lets it go on."""
+
     trials: int = Field(16, ge=1, description="trials a student")
     epochs: int = Field(30, ge=1, description="epochs of a trial that runs to its end")
+    hours: float | None = Field(None, gt=0, description="most wall hours that trials may take; none: no limit")
+    gpu_hours: float | None = Field(None, gt=0, description="most hours times shares of a GPU that trials may hold")
+    price_per_hour: float | None = Field(None, gt=0, description="of the machines, an hour, in any currency")
+    cost: float | None = Field(None, gt=0, description="most that trials may cost at price_per_hour")
+
+    @model_validator(mode="after")
+    def _a_cost_has_a_price(self) -> Self:
+        if self.cost is not None and self.price_per_hour is None:
+            raise ValueError("cost without a price limits nothing; set price_per_hour, of the machines, or drop cost")
+        return self
 
 
 class Objective(Section):
@@ -118,7 +130,10 @@ class EarlyStopping(Section):
 
 
 class Confirm(Section):
-    """How a winner is confirmed: the best trials to the end on several seeds, beside two baselines tuned alike."""
+    """How a winner is confirmed: the best trials to the end on several seeds, beside two baselines tuned alike.
+
+    It comes on top of the budget, and no limit of that ends it.
+    """
 
     enabled: bool = Field(True, description="end a sweep with it; `distune confirm NAME` does it at any time")
     students: tuple[str, ...] | None = Field(None, min_length=1, description="whose winners; none: all students'")

@@ -72,7 +72,7 @@ def sweep(
     if profiled:
         Console().print(profile.table())
     print_summary(results, again=shlex.join(["distune", *sys.argv[1:]]))
-    if results.n_missing or results.n_unconfirmed:
+    if (results.n_missing and not results.limit_reached) or results.n_unconfirmed:
         raise typer.Exit(INTERRUPTED)
     if results.winner() is None:
         raise typer.Exit(FAILED)

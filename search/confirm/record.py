@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 import optuna
 from optuna.samplers import RandomSampler
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from search.confirm.arms import (
@@ -21,6 +20,7 @@ from search.confirm.arms import (
     with_seed,
 )
 from search.confirm.results import ARMS, PLANNED, Confirmation, Kind, read_confirmation, settings_of, study_name
+from search.journal import open_journal
 from search.states import TrialState
 from search.trials import Proposal, TrialRecord
 from spaces.space import Space
@@ -67,8 +67,8 @@ class ConfirmRecord(TrialRecord):
     ) -> None:
         chosen = sweep.confirm.students or tuple(sweep.students)
         self._ranked = {student: ranked(finished[student]) for student in chosen if finished.get(student)}
-        storage = JournalStorage(JournalFileBackend(str(journal)))
-        narrowed = _without_stopping(sweep, list(self._ranked))
+        storage = open_journal(journal)
+        narrowed = _to_the_end(sweep, list(self._ranked))
         self.spaces = spaces
         super().__init__(narrowed, storage, {student: _study(sweep, student, storage) for student in self._ranked})
         for student in self.studies:
@@ -206,14 +206,18 @@ def _named(kind: Kind) -> str:
     return kind.replace("_", " ")
 
 
-def _without_stopping(sweep: SweepConfig, students: list[str]) -> SweepConfig:
-    """The sweep of its confirming runs: these students, each run to its end."""
+def _to_the_end(sweep: SweepConfig, students: list[str]) -> SweepConfig:
+    """The sweep of its confirming runs: these students, each run to its end.
+
+    Limits on hours and cost are of the search: a winner that is half confirmed has cost as much, for nothing.
+    """
     stopping = sweep.early_stopping.model_copy(update={"scheduler": "none"})
+    budget = sweep.budget.model_copy(update={"hours": None, "gpu_hours": None, "cost": None})
     kept = {student: sweep.students[student] for student in students}
-    return sweep.model_copy(update={"early_stopping": stopping, "students": kept})
+    return sweep.model_copy(update={"early_stopping": stopping, "budget": budget, "students": kept})
 
 
-def _study(sweep: SweepConfig, student: str, storage: JournalStorage) -> optuna.Study:
+def _study(sweep: SweepConfig, student: str, storage: BaseStorage) -> optuna.Study:
     return optuna.create_study(
         storage=storage,
         study_name=study_name(sweep.name, student),

@@ -67,7 +67,7 @@ def _bring_up(record: ConfirmRecord, shared: Shared, home: Home, folder: SweepFo
     """Run what the record lacks. Ray is started where it does not run, and left running."""
     sweep = record.sweep
     uri = sweep.tracking.uri or home.tracking_uri
-    with logged_to(folder.log), Tracker.open(uri, sweep.name, home.artifacts, stage="confirm") as tracker:
+    with logged_to(folder.log), Tracker.open(uri, sweep.name, home.artifacts, folder.spool, "confirm") as tracker:
         for student in record.studies:
             tracker.start_student(student)
         replay(tracker, record)

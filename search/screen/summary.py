@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
+from search.budget import HOUR
 from search.home import open_home
 from search.results import SweepResults
 from search.screen.confirm import print_confirmations
@@ -31,7 +32,11 @@ def print_summary(results: SweepResults, again: str) -> None:
     for reason in _reasons(results):
         console.print(f"failed: {reason}")
     print_confirmations(results, console)
-    if results.n_missing:
+    console.print(_spent(results))
+    if results.n_missing and (limit := results.limit_reached):
+        told = f"{limit} = {getattr(results.sweep.budget, limit.removeprefix('budget.')):g} is reached"
+        console.print(f"{told}; trials yet to end: {results.n_missing}; go on with: {again} --set {limit}=MORE")
+    elif results.n_missing:
         console.print(f"trials yet to end: {results.n_missing}; go on with: {again}")
     ready = [student for student in sweep.students if results.best(student)]
     if ready:
@@ -39,6 +44,20 @@ def print_summary(results: SweepResults, again: str) -> None:
         console.print("export a best configuration:", *lines, sep="\n  ")
         console.print(f"see the trials: distune ui {sweep.name}")
     console.print(f"records: {open_home().sweep(sweep.name).path}")
+
+
+def _spent(results: SweepResults) -> str:
+    """Hours, cost, and what early stopping saved of the epochs that its trials would have had."""
+    spent, saved = results.spent, results.epochs_saved
+    words = [f"spent: {spent.wall_seconds / HOUR:.2f} hours"]
+    if spent.gpu_seconds:
+        words.append(f"{spent.gpu_seconds / HOUR:.2f} GPU hours")
+    if (cost := spent.cost(results.sweep.budget)) is not None:
+        words.append(f"cost {cost:.2f}")
+    if saved:
+        due = saved + results.epochs_trained
+        words.append(f"early stopping saved {saved} of {due} epochs ({saved / due:.0%})")
+    return ", ".join(words)
 
 
 def _reasons(results: SweepResults) -> list[str]:

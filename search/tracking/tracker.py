@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from search.states import TrialState
 from search.tracking.batch import Batch, Point, RunKey, Stage
+from search.tracking.spool import Spool
 from search.tracking.store import TAG_REASON, TAG_STATE, TAG_STOPPED, TrackingStore, connect
 from search.tracking.writer import Writer
 
@@ -27,7 +28,7 @@ class Tracker:
         recorded: the states that the runs had when the tracker was opened.
     """
 
-    def __init__(self, store: TrackingStore, uri: str, stage: Stage = "search") -> None:
+    def __init__(self, store: TrackingStore, uri: str, spool: Spool, stage: Stage = "search") -> None:
         self.stage = stage
         self.experiment_id = store.experiment_id
         self.uri = uri
@@ -35,22 +36,23 @@ class Tracker:
         self._open: dict[RunKey, None] = {}
         self._over = {key for key, state in self.recorded.items() if key.trial is not None and state.is_over}
         self._last_epoch: dict[RunKey, int] = {}
-        self._writer = Writer(store, uri)
+        self._writer = Writer(store, uri, spool)
 
     @classmethod
-    def open(cls, uri: str, experiment_name: str, artifacts: Path, stage: Stage = "search") -> Self:
+    def open(cls, uri: str, experiment_name: str, artifacts: Path, spool: Path, stage: Stage = "search") -> Self:
         """Connect to the store and start writing.
 
         Args:
             uri: an MLflow server or a database, e.g. ``Home.tracking_uri``.
             experiment_name: the sweep's name; an experiment of that name is continued.
             artifacts: where a database's artifacts go, e.g. ``Home.artifacts``.
+            spool: a file for what is not written yet; what it holds already, an earlier process' rest, is written too.
             stage: whose trials it is told of.
 
         Raises:
             InputError: the store cannot be used.
         """
-        return cls(connect(uri, experiment_name, artifacts), uri, stage)
+        return cls(connect(uri, experiment_name, artifacts), uri, Spool(spool), stage)
 
     def start_student(
         self, student: str, params: Mapping[str, Any] | None = None, tags: Mapping[str, Any] | None = None
@@ -116,7 +118,7 @@ class Tracker:
             timeout: seconds.
 
         Returns:
-            Number of points that could not be written; they are lost, and the log says so.
+            Number of points that could not be written; they stay in the spool, and the log says so.
         """
         for key in list(self._open):
             self._put(key, state=TrialState.INTERRUPTED)

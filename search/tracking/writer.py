@@ -6,6 +6,7 @@ import threading
 import time
 
 from search.tracking.batch import Batch, RunKey
+from search.tracking.spool import Spool
 from search.tracking.store import RefusedError, TrackingStore, UnavailableError, without_password
 
 GATHER_SECONDS = 1.0  # how long points gather before they are sent
@@ -16,11 +17,17 @@ log = logging.getLogger(__name__)
 
 
 class Writer:
-    """The thread that gathers batches by run and sends them, in the order in which runs began to wait."""
+    """The thread that gathers batches by run and sends them, in the order in which runs began to wait.
 
-    def __init__(self, store: TrackingStore, uri: str) -> None:
-        self._store, self._uri = store, without_password(uri)
+    Args:
+        spool: keeps what is not sent yet; what an earlier driver left there goes first.
+    """
+
+    def __init__(self, store: TrackingStore, uri: str, spool: Spool) -> None:
+        self._store, self._uri, self._spool = store, without_password(uri), spool
         self._arrivals: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        for batch in spool.left:
+            self._arrivals.put(batch)
         self._waiting: dict[RunKey, Batch] = {}
         self._closing = threading.Event()
         self._failures = 0
@@ -31,29 +38,33 @@ class Writer:
     def put(self, batch: Batch) -> None:
         if self._closing.is_set():
             raise RuntimeError(f"the tracker is closed, so run {batch.run.name} cannot be written; open another")
+        self._spool.add(batch)
         self._arrivals.put(batch)
 
     def close(self, timeout: float) -> int:
-        """Send what waits and end the thread; after ``timeout`` seconds, what still waits is lost.
+        """Send what waits and end the thread; after ``timeout`` seconds, what still waits is left in the spool.
 
         Returns:
-            Number of points lost.
+            Number of points left.
         """
         if not self._closing.is_set():
             self._deadline = time.monotonic() + timeout
             self._closing.set()
             self._arrivals.put(None)  # wakes the thread
         self._thread.join(timeout)
-        lost = sum(len(batch.points) for batch in list(self._waiting.values()))
+        if not self._thread.is_alive():
+            self._spool.close()
+        left = sum(len(batch.points) for batch in list(self._waiting.values()))
         if self._waiting:
-            told = "%d runs with %d points could not be written to MLflow at %s"
-            log.warning(told, len(self._waiting), lost, self._uri)
-        return lost
+            told = "%d runs with %d points are yet to be written to MLflow at %s; the same command tries again"
+            log.warning(told, len(self._waiting), left, self._uri)
+        return left
 
     def _work(self) -> None:
         while True:
             self._gather(self._pause())
             self._send_all()
+            self._spool.clear_if(lambda: not self._waiting and self._arrivals.empty())
             done = self._closing.is_set() and self._arrivals.empty()
             if done and (not self._waiting or time.monotonic() >= self._deadline):
                 return

@@ -3,17 +3,19 @@
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from search.cli import main as cli
 from search.home import Home, SweepFolder, open_home
+from search.origin import Origin, Part
 from search.record import SweepRecord
 from search.states import TrialState
 from search.tracking.store import open_client
@@ -21,6 +23,8 @@ from search.trials import Proposal
 from spaces.space import Space
 from spaces.sweep import SweepConfig
 from tests.search import commands
+from trainables.audio.synthesis import SynthesisRequest, synthesise
+from trainables.teachers.load import SHIPPED
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +97,14 @@ SPACE = Space.model_validate(
 )  # fmt: skip
 
 
+ORIGIN = {
+    "the clips": Part("c1", {"data.path": "clips", "data: clips of train": 9}),
+    "the views": Part("v1", {"data.views.count": 4}),
+    "the teacher": Part("t1", {"teacher.model": "teacher", "teacher.precision": "float32"}),
+    "the teacher's head": Part("h1", {"teacher.mixing": "confidence"}),
+}
+
+
 @dataclass(frozen=True)
 class RecordedSweep:
     """A sweep's folder, and its record opened as each process that runs the sweep opens it."""
@@ -101,14 +113,14 @@ class RecordedSweep:
     students: tuple[str, ...] = ("tiny_conv", "mobilenetv3")
 
     def open(
-        self, changes: dict[str, Any] | None = None, space: Space = SPACE, data: str = "clips/head"
+        self, changes: dict[str, Any] | None = None, space: Space = SPACE, origin: Origin | None = None
     ) -> SweepRecord:
         """The record of three trials a student of nine epochs, ``changes`` laid over."""
         students = {student: {} for student in self.students}
         tree = {"name": "first", "data": {"path": "clips"}, "students": students, "budget": {"trials": 3, "epochs": 9}}
         sweep = SweepConfig.model_validate(tree).overlaid(changes or {})
         spaces = dict.fromkeys(self.students, space)
-        return SweepRecord(sweep, self.folder.create().journal, spaces, n_layers=7, fingerprint=data)
+        return SweepRecord(sweep, self.folder.create().journal, spaces, n_layers=7, origin=origin or ORIGIN)
 
 
 @pytest.fixture
@@ -161,3 +173,36 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return commands.Done(int(ended.value.code or 0), *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with clips and a teacher, and in it distune's home, for this module and its subprocesses."""
+    folder = tmp_path_factory.mktemp("sweeps")
+    synthesise(
+        SynthesisRequest(
+            phrase="hey sirius", out=folder / "clips", n_positive=36, n_hard_negative=18, n_negative=54, seed=1
+        )
+    )
+    if not SHIPPED.is_dir():
+        from tests.search.sweeps import write_random_teacher  # transformers takes seconds to import
+
+        write_random_teacher(folder / "teacher")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DISTUNE_HOME", str(folder / "home"))
+        # Left to itself, Ray 2.60 writes a token into the user's own home.
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def sweep_file(workplace: Path) -> Callable[..., Path]:
+    def write(name: str, **sections: Any) -> Path:
+        teacher = {"allow_weak": True} | ({} if SHIPPED.is_dir() else {"model": "teacher"})
+        data, confirm = {"path": "clips", "views": {"count": 2}}, {"enabled": False}
+        tree = {"data": data, "teacher": teacher, "confirm": confirm, **sections}
+        path = workplace / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(tree))
+        return path
+
+    return write

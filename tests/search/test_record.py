@@ -9,7 +9,6 @@ from optuna.trial import TrialState as OptunaState
 from search.scheduler import restored_ladders
 from search.states import TrialState
 from search.trials import Proposal
-from spaces.errors import InputError
 
 
 def drawn(record, student: str, n: int) -> list[dict]:
@@ -130,31 +129,6 @@ def test_a_sweep_that_is_extended_keeps_its_trials_and_draws_new_ones(recorded, 
     kept = [trial.user_attrs["config"] for trial in extended.trials("tiny_conv")]
     assert kept == [config.flat() for config in before + after]
     assert len({config.training.learning_rate for config in before[2:] + after}) == 4
-
-
-@pytest.mark.parametrize(
-    ("changed", "what"),
-    [
-        ({"changes": {"objective.metric": "val_auc"}}, "objective"),
-        ({"changes": {"budget.epochs": 10}}, "epochs"),
-        ({"data": "other/head"}, "data and teacher"),
-    ],
-)
-def test_another_sweep_under_an_old_name_is_refused(recorded, changed, what):
-    recorded.open()
-    with pytest.raises(InputError) as refusal:
-        recorded.open(**changed)
-    faults = refusal.value.faults
-    assert [fault.key for fault in faults] == [f"tiny_conv.{what}", f"mobilenetv3.{what}"]
-    assert all("choose another name with --name, or undo the change" in fault.remedy for fault in faults)
-    assert recorded.open().n_missing == 6
-
-
-def test_another_space_under_an_old_name_is_refused(recorded):
-    record = recorded.open()
-    narrower = record.spaces["tiny_conv"].holding({"distillation.temperature": 3.0})
-    with pytest.raises(InputError, match=r"tiny_conv\.space: the space changed since this sweep began"):
-        recorded.open(space=narrower)
 
 
 def test_the_same_seed_gives_the_same_trials(recorded, twin, end_trial):

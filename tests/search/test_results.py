@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from search.budget import Spent
 from search.confirm.results import Arm, Confirmation
 from search.home import SweepFolder
 from search.results import SweepResults
@@ -110,3 +111,23 @@ def test_what_is_exported_is_the_confirmed_winner_before_a_better_one_that_is_no
 def test_a_sweep_that_was_never_run_is_refused(recorded):
     with pytest.raises(InputError, match="is not recorded here"):
         SweepResults.read(recorded.folder)
+
+
+def test_results_say_what_early_stopping_saved(recorded, end_trial):
+    record = recorded.open()
+    end_trial(record, "tiny_conv", [0.5] * 9)
+    end_trial(record, "tiny_conv", [0.4], TrialState.PRUNED)
+    end_trial(record, "mobilenetv3", [0.4] * 3, TrialState.PRUNED)
+    end_trial(record, "mobilenetv3", [0.1] * 2, TrialState.FAILED)
+    results = results_of(record, recorded.folder)
+    # Of nine epochs, one trial was stopped after 1 and one after 3; what a crash left undone is no saving.
+    assert (results.epochs_trained, results.epochs_saved) == (9 + 1 + 3 + 2, 8 + 6)
+
+
+def test_results_say_what_was_spent_and_which_limit_that_reaches(recorded, end_trial):
+    record = recorded.open({"budget.hours": 1.5})
+    end_trial(record, "tiny_conv", [0.5], notes={"seconds": 3600.0, "gpu": 0.5})
+    record.studies["tiny_conv"].set_user_attr("wall_seconds", 5400.0)
+    results = results_of(record, recorded.folder)
+    assert results.spent == Spent(wall_seconds=5400, gpu_seconds=1800)
+    assert results.limit_reached == "budget.hours"

@@ -1,129 +1,33 @@
-"""A sweep as its user sees it: real clips, teacher, Ray, Optuna and MLflow; run, extended, killed, interrupted."""
+"""A sweep as its user sees it: real clips, teacher, Ray, Optuna and MLflow; run, extended, interrupted."""
 
-import json
 import os
 import re
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
-import torch
 import yaml
-from mlflow.entities import Run
-from mlflow.tracking import MlflowClient
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
-from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
 from search.export import export_yaml
 from search.home import SweepFolder, open_home
 from search.reproduce import reproduce_trial
-from search.results import SweepResults
 from search.screen.steps import silent_steps
 from search.sweep import Sweep
-from trainables.audio.synthesis import SynthesisRequest, synthesise
-from trainables.build import read_checkpoint
-from trainables.teachers.load import SHIPPED
-from trainables.teachers.wav2vec2 import quiet
+from tests.search.sweeps import Complete, Fail, Pruned, Running, Snapshot, journal_of, snapshot, start
 
 pytestmark = pytest.mark.slow
 
-Complete, Pruned, Fail, Running = (
-    optuna.trial.TrialState[name] for name in ("COMPLETE", "PRUNED", "FAIL", "RUNNING")
-)  # fmt: skip
 STATUS = {Complete: "FINISHED", Pruned: "KILLED", Fail: "FAILED"}
 TRIALS = {"tiny_conv": 4, "mobilenetv3": 3, "resnet18": 1}
 EPOCHS = {"tiny_conv": 4, "mobilenetv3": 3, "resnet18": 2}
 LONG_EPOCHS = 16
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """What is recorded of a sweep at one time: its studies, its MLflow runs by name, and every metric's points."""
-
-    results: SweepResults
-    studies: dict[str, list[FrozenTrial]]
-    runs: dict[str, Run]
-    points: dict[str, dict[str, list[tuple[int, float]]]]
-
-    def run_of(self, student: str, number: int) -> Run:
-        return self.runs[f"{student}-{number:03d}"]
-
-
-def journal_of(folder: SweepFolder) -> dict[str, list[FrozenTrial]]:
-    """Student to its trials that have begun, as any other program reads them."""
-    storage = JournalStorage(JournalFileBackend(str(folder.journal)))
-    names = [summary.study_name for summary in optuna.get_all_study_summaries(storage)]
-    studies = {name.split("/")[1]: optuna.load_study(study_name=name, storage=storage) for name in names}
-    begun = (Complete, Pruned, Fail, Running)  # and not those that are only enqueued
-    return {student: study.get_trials(states=begun) for student, study in studies.items()}
-
-
-def snapshot(name: str) -> Snapshot:
-    home = open_home()
-    client = MlflowClient(home.tracking_uri)
-    found = client.search_runs([client.get_experiment_by_name(name).experiment_id])
-    assert len({run.info.run_name for run in found}) == len(found), "a trial has two runs"
-    points = {
-        run.info.run_name: {
-            metric: [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, metric)]
-            for metric in run.data.metrics
-        }
-        for run in found
-    }
-    runs = {run.info.run_name: run for run in found}
-    return Snapshot(SweepResults.read(home.sweep(name)), journal_of(home.sweep(name)), runs, points)
-
-
-@pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with clips and a teacher, and in it distune's home, for this module and its subprocesses."""
-    folder = tmp_path_factory.mktemp("sweeps")
-    synthesise(
-        SynthesisRequest(
-            phrase="hey sirius", out=folder / "clips", n_positive=36, n_hard_negative=18, n_negative=54, seed=1
-        )
-    )
-    if not SHIPPED.is_dir():
-        _write_random_teacher(folder / "teacher")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DISTUNE_HOME", str(folder / "home"))
-        # Left to itself, Ray 2.60 writes a token into the user's own home.
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        yield folder
-
-
-def _write_random_teacher(folder: Path) -> None:
-    config = Wav2Vec2Config(
-        hidden_size=64, num_hidden_layers=3, num_attention_heads=1, intermediate_size=48, conv_dim=(8, 8, 8),
-        conv_kernel=(10, 8, 8), conv_stride=(5, 8, 8), num_feat_extract_layers=3, num_conv_pos_embeddings=8,
-        num_conv_pos_embedding_groups=2,
-    )  # fmt: skip
-    with torch.random.fork_rng(), quiet():
-        torch.manual_seed(0)
-        Wav2Vec2Model(config).save_pretrained(folder)
-        Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder)
-
-
-@pytest.fixture(scope="module")
-def sweep_file(workplace: Path) -> Callable[..., Path]:
-    def write(name: str, **sections: Any) -> Path:
-        teacher = {"allow_weak": True} | ({} if SHIPPED.is_dir() else {"model": "teacher"})
-        data, confirm = {"path": "clips", "views": {"count": 2}}, {"enabled": False}
-        tree = {"data": data, "teacher": teacher, "confirm": confirm, **sections}
-        path = workplace / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(tree))
-        return path
-
-    return write
 
 
 @pytest.fixture(scope="module")
@@ -298,11 +202,6 @@ def long_sweep(sweep_file) -> Callable[[str], Path]:
     return write
 
 
-def start(file: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "search.cli.main", "sweep", str(file)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
-
-
 def wait_until_half_done(process: subprocess.Popen[str], folder: SweepFolder) -> list[FrozenTrial]:
     """Until a trial has finished and another has a checkpoint behind it; what is then recorded."""
     deadline = time.monotonic() + 150
@@ -323,14 +222,6 @@ def finished_by_running_again(file: Path) -> tuple[str, str]:
     return out, err
 
 
-def epochs_before_resumption(folder: SweepFolder) -> dict[int, int]:
-    """Trial number to the epochs that it had behind it when the latest Tune run took it up."""
-    latest = max(folder.ray.iterdir())
-    (state,) = latest.glob("experiment_state-*.json")
-    results = [json.loads(runtime)["last_result"] for _, runtime in json.loads(state.read_text())["trial_data"]]
-    return {result["config"]["number"]: result["epoch"] - result["training_iteration"] for result in results}
-
-
 def assert_whole_and_without_repetition(name: str, before: list[FrozenTrial]) -> None:
     """All four trials finished, those that were finished untouched, each epoch recorded once, left-overs resumed."""
     recorded = snapshot(name)
@@ -349,28 +240,6 @@ def assert_whole_and_without_repetition(name: str, before: list[FrozenTrial]) ->
             steps = [step for step, _ in history]
             assert len(steps) == len(set(steps)), f"{name_of_run} has points of {metric} twice"
     assert {run.info.status for run in recorded.runs.values()} == {"FINISHED"}
-
-
-def test_a_sweep_whose_driver_is_killed_goes_on_where_it_was(long_sweep, workplace):
-    file, folder = long_sweep("killed"), open_home().sweep("killed")
-    process = start(file)
-    wait_until_half_done(process, folder)
-    process.kill()
-    process.communicate()
-    before = journal_of(folder)["tiny_conv"]
-    left = {
-        trial.number: read_checkpoint(trial.user_attrs["checkpoint"])["epoch"]
-        for trial in before
-        if trial.state == Running and "checkpoint" in trial.user_attrs
-    }
-    assert left
-    _, err = finished_by_running_again(file)
-    assert_whole_and_without_repetition("killed", before)
-    resumed = epochs_before_resumption(folder)
-    assert {number: resumed[number] for number in left} == left
-    finished = {trial.number for trial in before if trial.state == Complete}
-    assert not finished & set(resumed), "a finished trial was run again"
-    assert not re.search(r"it/s|Traceback|ray::|\[I \d", err), err
 
 
 def test_a_sweep_that_is_interrupted_exits_130_says_how_to_resume_and_resumes(long_sweep, workplace):

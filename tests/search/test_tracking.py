@@ -10,7 +10,7 @@ from mlflow.tracking import MlflowClient
 
 from search.home import Home
 from search.states import TrialState
-from search.tracking.batch import RunKey
+from search.tracking.batch import RunKey, Stage
 from search.tracking.store import absolute_uri, connect, without_password
 from search.tracking.tracker import Tracker
 from spaces.errors import InputError
@@ -18,8 +18,8 @@ from spaces.errors import InputError
 PARAMS = {"distillation.alpha": 0.3, "distillation.alignment_layers": [2, 4, 6], "training.learning_rate": 3e-3}
 
 
-def opened(home: Home, name: str = "first") -> Tracker:
-    return Tracker.open(home.tracking_uri, name, home.artifacts)
+def opened(home: Home, name: str = "first", stage: Stage = "search") -> Tracker:
+    return Tracker.open(home.tracking_uri, name, home.artifacts, home.root / f"{name}.spool", stage)
 
 
 def test_trials_are_children_of_their_students_run(home, records):
@@ -88,7 +88,7 @@ def test_confirming_runs_have_runs_of_their_own_beside_trials_of_their_number(ho
         with opened(home) as tracker:
             tracker.start_trial("tiny_conv", 0, {})
             tracker.end_trial("tiny_conv", 0, TrialState.PRUNED)
-        with Tracker.open(home.tracking_uri, "first", home.artifacts, stage="confirm") as tracker:
+        with opened(home, stage="confirm") as tracker:
             assert not tracker.knows_end_of("tiny_conv", 1)
             tracker.start_trial("tiny_conv", 0, {})
             tracker.end_trial("tiny_conv", 0, TrialState.FINISHED)
@@ -97,7 +97,7 @@ def test_confirming_runs_have_runs_of_their_own_beside_trials_of_their_number(ho
         "tiny_conv-000": "KILLED", "tiny_conv-confirm-000": "FINISHED",
     }  # fmt: skip
     assert runs["tiny_conv-confirm-000"].data.tags["distune.stage"] == "confirm"
-    with Tracker.open(home.tracking_uri, "first", home.artifacts, stage="confirm") as tracker:
+    with opened(home, stage="confirm") as tracker:
         assert tracker.knows_end_of("tiny_conv", 0)
 
 
@@ -122,31 +122,41 @@ def test_a_resumed_trial_continues_its_run_and_writes_no_point_twice(home, recor
     assert records.history("tiny_conv-000", "val_pauc") == [(1, 0.1), (2, 0.2), (3, 0.3), (4, 0.4)]
 
 
-def test_a_driver_killed_outright_leaves_runs_that_the_next_one_continues(home, records, wait_for):
-    script = (
-        "import sys, time, pathlib; from search.tracking.tracker import Tracker; from search.home import Home\n"
-        "home = Home(pathlib.Path(sys.argv[1])); tracker = Tracker.open(home.tracking_uri, 'first', home.artifacts)\n"
-        "tracker.start_trial('tiny_conv', 0, {'seed': 7}); tracker.log_epoch('tiny_conv', 0, 1, {'val_f1': 0.5})\n"
-        "print('told', flush=True); time.sleep(60)"
-    )
-    root = Path(__file__).parents[2]
-    environment = os.environ | {"PYTHONPATH": str(root)}
-    with subprocess.Popen(
-        [sys.executable, "-c", script, str(home.root)], env=environment, stdout=subprocess.PIPE
-    ) as driver:
-        try:
+KILLED_DRIVER = """
+import os, pathlib, signal, sys
+from search.home import Home
+from search.tracking.tracker import Tracker
+home = Home(pathlib.Path(sys.argv[1]))
+tracker = Tracker.open(home.tracking_uri, "first", home.artifacts, home.root / "first.spool")
+tracker.start_trial("tiny_conv", 0, {"seed": 7})
+tracker.log_epoch("tiny_conv", 0, 1, {"val_f1": 0.5, "train_loss": 1.5})
+if sys.argv[2] == "later":
+    print("told", flush=True)
+    signal.pause()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("when", ["at once", "later"])
+def test_a_driver_killed_outright_leaves_what_the_next_one_makes_whole(home, records, wait_for, when):
+    """Killed before anything was sent, or after."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", KILLED_DRIVER, str(home.root), when]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as driver:
+        if when == "later":
             assert driver.stdout.readline() == b"told\n"
             wait_for(lambda: records.have_metrics("tiny_conv-000"))
-        finally:
             driver.kill()
-    assert records.runs()["tiny_conv-000"].info.status == "RUNNING"
     with opened(home) as resumed:
         resumed.start_trial("tiny_conv", 0, {"seed": 7})
+        # From a checkpoint after epoch 1; the record replays what it has of that epoch.
         resumed.log_epoch("tiny_conv", 0, 1, {"val_f1": 0.5})
-        resumed.log_epoch("tiny_conv", 0, 2, {"val_f1": 0.6})
+        resumed.log_epoch("tiny_conv", 0, 2, {"val_f1": 0.6, "train_loss": 1.2})
         resumed.end_trial("tiny_conv", 0, TrialState.FINISHED)
     run = records.runs()["tiny_conv-000"]
-    assert (run.info.status, records.history(run.info.run_name, "val_f1")) == ("FINISHED", [(1, 0.5), (2, 0.6)])
+    assert (run.info.status, run.data.params) == ("FINISHED", {"seed": "7"})
+    assert records.history(run.info.run_name, "val_f1") == [(1, 0.5), (2, 0.6)]
+    assert records.history(run.info.run_name, "train_loss") == [(1, 1.5), (2, 1.2)]
 
 
 def test_a_param_that_changed_since_stays_and_its_new_value_is_a_tag(home, records):
@@ -225,7 +235,7 @@ def test_two_processes_may_open_a_fresh_home_at_once(tmp_path):
     script = (
         "import sys, pathlib; from search.home import open_home; from search.tracking.tracker import Tracker\n"
         "home = open_home(pathlib.Path(sys.argv[1]))\n"
-        "Tracker.open(home.tracking_uri, sys.argv[2], home.artifacts).close()"
+        "Tracker.open(home.tracking_uri, sys.argv[2], home.artifacts, home.root / sys.argv[2]).close()"
     )
     root = Path(__file__).parents[2]
     environment = os.environ | {"PYTHONPATH": str(root)}

@@ -65,7 +65,7 @@ def test_a_server_that_was_away_is_warned_of_once_and_gets_everything(
 ):
     monkeypatch.setattr(tracking_writer, "ATTEMPTS", 2)
     with serve(home.tracking_uri) as (url, _):
-        tracker = Tracker.open(url, "first", home.artifacts)
+        tracker = Tracker.open(url, "first", home.artifacts, home.root / "spool")
         tracker.start_trial("tiny_conv", 0, {"seed": 1})
         tracker.log_epoch("tiny_conv", 0, 1, {"val_f1": 0.1})
         wait_for(lambda: "tiny_conv-000" in records.runs())
@@ -83,19 +83,23 @@ def test_a_server_that_was_away_is_warned_of_once_and_gets_everything(
     assert caplog.text.count("does not answer") == 1 and "answers again" in caplog.text
 
 
-def test_points_for_a_server_that_stays_away_are_counted_as_lost_in_time(home: Home, caplog):
+def test_points_for_a_server_that_stays_away_are_told_in_time_and_kept_for_the_next_driver(home: Home, records, caplog):
     with serve(home.tracking_uri) as (url, _):
-        tracker = Tracker.open(url, "first", home.artifacts)
+        tracker = Tracker.open(url, "first", home.artifacts, home.root / "spool")
     for epoch in (1, 2, 3):
         tracker.log_epoch("tiny_conv", 0, epoch, {"val_f1": 0.1, "val_pauc": 0.2})
     assert tracker.close(timeout=2) == 6
-    assert "1 runs with 6 points could not be written" in caplog.text
+    assert "1 runs with 6 points are yet to be written" in caplog.text
+    with serve(home.tracking_uri) as (url, _):
+        Tracker.open(url, "first", home.artifacts, home.root / "spool").close()
+    assert records.history("tiny_conv-000", "val_pauc") == [(1, 0.2), (2, 0.2), (3, 0.2)]
+    assert (home.root / "spool").read_text() == ""
 
 
 @pytest.mark.parametrize("call", ["runs/create", "runs/log-batch"])
 def test_an_answer_that_is_lost_makes_no_run_and_no_point_twice(home: Home, records, call: str):
     with serve(home.tracking_uri) as (url, _), dropping(url, call) as leaky:
-        with Tracker.open(leaky, "first", home.artifacts) as tracker:
+        with Tracker.open(leaky, "first", home.artifacts, home.root / "spool") as tracker:
             tracker.start_student("tiny_conv")
             tracker.start_trial("tiny_conv", 0, {"seed": 1})
             tracker.log_epoch("tiny_conv", 0, 1, {"val_f1": 0.5})
@@ -107,7 +111,7 @@ def test_an_answer_that_is_lost_makes_no_run_and_no_point_twice(home: Home, reco
 
 def test_a_servers_artifacts_lie_where_the_server_keeps_them(home: Home):
     with serve(home.tracking_uri) as (url, _):
-        tracker = Tracker.open(url, "first", home.artifacts)
+        tracker = Tracker.open(url, "first", home.artifacts, home.root / "spool")
         location = MlflowClient(url).get_experiment(tracker.experiment_id).artifact_location
         tracker.close()
     assert str(home.artifacts) not in location

@@ -1,7 +1,7 @@
 """What a corpus is made of, and so what names it."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from trainables.audio.check import LoadedClips
@@ -26,10 +26,22 @@ class Recipe:
         digest = hashlib.sha256(f"{VERSION} {self.views.fingerprint}".encode())
         for name, encoder in sorted(self.encoders.items()):
             digest.update(f"{name} {encoder.fingerprint}".encode())
+        for line in self._clip_lines():
+            digest.update(line)
+        return digest.hexdigest()[:16]
+
+    @property
+    def clips_fingerprint(self) -> str:
+        """SHA-256, in hex, of the clips alone: each one's content, label and split."""
+        digest = hashlib.sha256(str(VERSION).encode())
+        for line in self._clip_lines():
+            digest.update(line)
+        return digest.hexdigest()
+
+    def _clip_lines(self) -> Iterator[bytes]:
         for split in SPLITS:
             for clip in self.clips.of(split):
-                digest.update(f"{split} {clip.content_hash} {clip.clip.label} {clip.clip.hard}".encode())
-        return digest.hexdigest()[:16]
+                yield f"{split} {clip.content_hash} {clip.clip.label} {clip.clip.hard}".encode()
 
     @property
     def n_clips(self) -> dict[Split, int]:

@@ -1,0 +1,72 @@
+"""Trials that end as they are told to, run by real workers under Ray and recorded as any others."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from ray import tune
+from ray.tune.result import SHOULD_CHECKPOINT
+
+from search.home import Home
+from search.profile import Profile
+from search.record import SweepRecord
+from search.tracking.tracker import Tracker
+from search.tuning import run_trials
+from tests.search.conftest import RecordedSweep
+
+
+def scripted(ends: tuple[str, ...], died: Path, epoch_seconds: float = 0.0) -> type[tune.Trainable]:
+    """Trials that end by their number; a class of its own, so that it pickles whole."""
+
+    class Scripted(tune.Trainable):
+        def setup(self, config: dict[str, Any]) -> None:
+            self.epoch, self.end = 0, ends[config["number"]]
+            if self.end == "raises in setup":
+                raise ValueError("the corpus is not there")
+            self.gpu = config["resources"]["gpu"]
+            if self.end == "no room in setup" and self.gpu < 0.5:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+            if config["resume_from"]:
+                self.load_checkpoint(config["resume_from"])
+
+        def step(self) -> dict[str, Any]:
+            time.sleep(epoch_seconds)
+            self.epoch += 1
+            if self.epoch == 2 and self.end == "raises":
+                raise ValueError("no such clip")
+            if self.epoch == 2 and (self.end == "never room" or (self.end == "no room" and self.gpu < 1)):
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+            if self.epoch == 2 and (self.end == "dies" or (self.end == "dies once" and not died.exists())):
+                died.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            done = self.epoch == (2 if self.end == "patience" else 9)
+            value = 0.1 if self.end == "stopped" else 0.5
+            return {"epoch": self.epoch, "val_pauc": value, "val_f1": 0.5, "done": done, SHOULD_CHECKPOINT: True}
+
+        def save_checkpoint(self, checkpoint_dir: str) -> None:
+            torch.save(self.epoch, f"{checkpoint_dir}/epoch.pt")
+
+        def load_checkpoint(self, checkpoint_dir: str) -> None:
+            self.epoch = torch.load(f"{checkpoint_dir}/epoch.pt")
+
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            self.setup(new_config)
+            return True
+
+    return Scripted
+
+
+def searched(recorded: RecordedSweep, home: Home, **changes: Any) -> SweepRecord:
+    """The record after one run of the sweep's trials."""
+    keys = {name.replace("__", "."): value for name, value in changes.items()}
+    record = recorded.open({"resources.gpus_per_trial": 0.25, **keys})
+    shared: Any = SimpleNamespace(
+        corpus="", teacher=SimpleNamespace(head_fingerprint=""), spaces=record.spaces, n_layers=record.n_layers
+    )
+    with Tracker.open(home.tracking_uri, "first", home.artifacts, home.root / "spool") as tracker:
+        run_trials(record, shared, tracker, recorded.folder, Profile())
+    return record
