@@ -79,8 +79,12 @@ class Sweep:
         home = open_home()
         folder = home.sweep(self.config.name)
         profile = profile or Profile()
+        if folder.path.exists():
+            # A second driver is refused now, not after the teacher's pass.
+            with folder.claimed():
+                pass
+        shared = make_shared(self.config, home, profile.timing(steps))
         with folder.create().claimed():
-            shared = make_shared(self.config, home, profile.timing(steps))
             try:
                 results = self._brought_up(home, folder, shared, profile)
                 # What is interrupted is not confirmed: the user wants an end.

@@ -29,15 +29,15 @@ def cluster(monkeypatch) -> Iterator[Cluster]:
 
 
 def test_a_trial_whose_node_is_lost_goes_on_elsewhere(cluster, home, records, monkeypatch, tmp_path):
-    monkeypatch.setattr("search.tuning.DistillTrainable", scripted(("finished",), Path("never"), 0.3))
+    monkeypatch.setattr("search.tuning.DistillTrainable", scripted(("finished",), Path("never"), 0.5))
     recorded = RecordedSweep(SweepFolder(tmp_path / "first"), students=("tiny_conv",))
     first, journal = cluster.add_node(num_cpus=1), recorded.folder.journal
 
     def lose_the_first_node() -> None:
         while not (journal.exists() and '"checkpoint"' in journal.read_text()):
             time.sleep(0.05)
-        cluster.add_node(num_cpus=1)
         cluster.remove_node(first)
+        cluster.add_node(num_cpus=1)
 
     loser = threading.Thread(target=lose_the_first_node, daemon=True)
     loser.start()

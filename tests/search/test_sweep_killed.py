@@ -1,5 +1,6 @@
 """A sweep whose driver is killed outright, again and again, comes to what it would have come to without."""
 
+import contextlib
 import re
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import psutil
 import pytest
 
 from search.home import SweepFolder, open_home
@@ -59,7 +61,8 @@ def kill_when(reached: Callable[[], bool], command: subprocess.Popen[str]) -> No
         time.sleep(0.1)
     for agent in processes_of(command):
         # Ray's two agents hold nothing, but look only now and then whether their raylet lives.
-        agent.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            agent.kill()
 
 
 @pytest.fixture(scope="module")
