@@ -54,7 +54,7 @@ class Recorder(Callback):
         key = student, number = _key(trial)
         EVENTS.info("%s %d: starts after epoch %d", student, number, trial.config["reported"])
         params = trial.config["trial"] | size_params(trial.config["trial"])
-        self.tracker.start_trial(student, number, params, {"distune.sweep": self.record.sweep.name})
+        self.tracker.start_trial(student, number, params, self.record.tags(student, number))
         self.board.trial_started(student, number, trial.config["reported"])
         self.progress.started(key, trial.config["resources"]["gpu"])
 
@@ -70,6 +70,8 @@ class Recorder(Callback):
             # Before the report, which is what a trial that goes on is taken to have behind it.
             if best is None or self._is_better(metrics, best):
                 self.record.note(*key, "best", {**metrics, "epoch": epoch})
+            if test := _metrics(result, ("test_",)):
+                self.record.note(*key, "test", test)
             self.record.report(*key, epoch, metrics[self.metric], stopped=key in self.ladders.stopped_at)
             if result[DONE]:
                 # Tune asks no scheduler of a trial's last result, but others are to be compared with it.
@@ -145,7 +147,9 @@ class Recorder(Callback):
             self.record.end(*key, state)
             best = self.record.noted(*key, "best") or {}
             EVENTS.info("%s %d: %s%s", *key, state, f", {reason}" if reason else "")
-            self.tracker.end_trial(*key, state, metrics={f"best_{name}": best[name] for name in best}, reason=reason)
+            metrics = {f"best_{name}": best[name] for name in best} | (self.record.noted(*key, "test") or {})
+            self.tracker.end_trial(*key, state, metrics=metrics, reason=reason)
+            self.board.expect(key[0], self.record.target(key[0]))
             self.board.trial_ended(*key, state, best.get(self.metric), best.get("val_f1"))
 
     def _is_better(self, metrics: Mapping[str, float], best: Mapping[str, float]) -> bool:
@@ -157,6 +161,6 @@ def _key(trial: Trial) -> tuple[str, int]:
     return trial.config["student"], trial.config["number"]
 
 
-def _metrics(result: Mapping[str, Any]) -> dict[str, float]:
+def _metrics(result: Mapping[str, Any], prefixes: tuple[str, ...] = OWN_METRICS) -> dict[str, float]:
     """The numbers of our own, without what Tune adds to a result."""
-    return {name: float(value) for name, value in result.items() if name.startswith(OWN_METRICS)}
+    return {name: float(value) for name, value in result.items() if name.startswith(prefixes)}

@@ -1,6 +1,6 @@
 """What a sweep found, read from its record alone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,6 +11,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
 from search.budget import Spent
+from search.confirm.arms import with_seed
+from search.confirm.results import Confirmation, read_confirmation, study_name
 from search.home import SweepFolder
 from search.pareto import front as pareto_front
 from search.states import TrialState
@@ -27,7 +29,11 @@ Pruned = optuna.trial.TrialState.PRUNED
 
 @dataclass(frozen=True)
 class BestTrial:
-    """A student's best finished trial: its number, configuration, objective, and metrics at its best epoch."""
+    """A student's best finished trial: its number, configuration, objective, and metrics at its best epoch.
+
+    Of a confirmed winner, seed, objective, metrics and checkpoint are those of its best confirming run, and
+    ``confirmation`` says what came of all.
+    """
 
     student: str
     number: int
@@ -35,6 +41,7 @@ class BestTrial:
     objective: float
     metrics: Mapping[str, float]
     checkpoint: str | None
+    confirmation: Confirmation | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ class SweepResults:
         trials: student to its trials that have begun, by number.
         to_begin: student to the number of trials that are yet to begin.
         exhausted: the students whose spaces hold no further configuration.
+        confirmed: student to what confirming its winner came to, for students where that has begun.
         spent: hours of all its runs.
     """
 
@@ -65,6 +73,7 @@ class SweepResults:
     trials: Mapping[str, list[FrozenTrial]]
     to_begin: Mapping[str, int]
     exhausted: tuple[str, ...]
+    confirmed: Mapping[str, Confirmation]
     spent: Spent
 
     @classmethod
@@ -80,23 +89,37 @@ class SweepResults:
         sweep, facts = folder.read()
         storage = JournalStorage(JournalFileBackend(str(folder.journal)))
         names = {summary.study_name for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)}
-        studies = {
-            student: optuna.load_study(study_name=f"{sweep.name}/{student}", storage=storage)
-            for student in sweep.students
-            if f"{sweep.name}/{student}" in names
-        }
-        trials = {student: begun_trials(study) for student, study in studies.items()}
+
+        def studies(named: Callable[[str], str]) -> dict[str, optuna.Study]:
+            found = {student: named(student) for student in sweep.students if named(student) in names}
+            return {student: optuna.load_study(study_name=name, storage=storage) for student, name in found.items()}
+
+        searching = studies(lambda student: f"{sweep.name}/{student}")
+        confirming = studies(lambda student: study_name(sweep.name, student))
         to_begin = {student: sweep.trials_of(student) for student in sweep.students}
-        to_begin |= {student: trials_to_begin(study, to_begin[student]) for student, study in studies.items()}
-        exhausted = tuple(student for student, study in studies.items() if study.user_attrs.get(EXHAUSTED))
-        spent = Spent.recorded(storage, sweep.name)
-        return cls(sweep, facts, trials, to_begin, exhausted, spent)
+        return cls(
+            sweep,
+            facts,
+            trials={student: begun_trials(study) for student, study in searching.items()},
+            to_begin=to_begin
+            | {student: trials_to_begin(study, to_begin[student]) for student, study in searching.items()},
+            exhausted=tuple(student for student, study in searching.items() if study.user_attrs.get(EXHAUSTED)),
+            confirmed={
+                student: read_confirmation(student, sweep.objective, study) for student, study in confirming.items()
+            },
+            spent=Spent.recorded(storage, sweep.name),
+        )
 
     @property
     def n_missing(self) -> int:
         """Trials that are yet to end."""
         at_work = (not TrialState.of_optuna(trial.state).is_over for trials in self.trials.values() for trial in trials)
         return sum(self.to_begin.values()) + sum(at_work)
+
+    @property
+    def n_unconfirmed(self) -> int:
+        """Confirming runs that are yet to end."""
+        return sum(found.n_missing for found in self.confirmed.values())
 
     @property
     def limit_reached(self) -> str | None:
@@ -141,6 +164,31 @@ class SweepResults:
         config = TrialConfig.from_flat(trial.user_attrs["config"])
         attrs = trial.user_attrs
         return BestTrial(student, trial.number, config, trial.values[0], attrs["best"], attrs.get("checkpoint"))
+
+    def to_export(self, student: str | None = None) -> BestTrial | None:
+        """The confirmed winner where confirming is over, otherwise the search's best.
+
+        Args:
+            student: whose; none: of all students, of whom those confirmed come first.
+        """
+        scores = {
+            name: found.score(found.winner)
+            for name, found in self.confirmed.items()
+            if found.winner and not found.n_missing and student in (None, name)
+        }
+        if scores:
+            return self._confirmed_best(max(scores, key=lambda name: scores[name]))
+        return self.best(student) if student else self.winner()
+
+    def _confirmed_best(self, student: str) -> BestTrial:
+        """The winner's best run by validation, under the number of the trial that it confirms."""
+        found = self.confirmed[student]
+        arm = found.winner
+        assert arm is not None and arm.trial_number is not None  # a candidate is a trial of the search
+        seed = found.best_seed(arm)
+        config, metrics = with_seed(arm.config, seed), arm.runs[seed]
+        objective, checkpoint = metrics[found.objective.metric], arm.checkpoints.get(seed)
+        return BestTrial(student, arm.trial_number, config, objective, metrics, checkpoint, found)
 
     def winner(self) -> BestTrial | None:
         """The best of all students."""

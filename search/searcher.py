@@ -47,6 +47,7 @@ class SweepSearcher(Searcher):
             "trial": proposal.config.flat(),
             "resume_from": proposal.checkpoint,
             "reported": proposal.reported if proposal.checkpoint else 0,
+            "reads_test": proposal.reads_test,
             "resources": self.shares.of(proposal.config),
         }
 
@@ -63,8 +64,8 @@ class SweepSearcher(Searcher):
         return self.shares.enlarge(self.record.begun(student, number).config, gpu_share)
 
     def _new(self) -> Proposal | None:
-        sweep = self.record.sweep
-        share_missing = {student: self.record.missing(student) / sweep.trials_of(student) for student in sweep.students}
+        sweep, record = self.record.sweep, self.record
+        share_missing = {student: record.missing(student) / record.target(student) for student in sweep.students}
         for student in sorted(sweep.students, key=lambda name: -share_missing[name]):
             if share_missing[student] > 0 and (proposal := self.record.propose(student)):
                 return proposal

@@ -26,7 +26,8 @@ Running = optuna.trial.TrialState.RUNNING
 class Proposal:
     """A trial that is to run, new or left over by a dead driver.
 
-    ``checkpoint`` is where it goes on from, if anywhere; ``reported`` the last recorded epoch.
+    ``checkpoint`` is where it goes on from, if anywhere; ``reported`` the last recorded epoch; ``reads_test`` whether
+    it ends with metrics on the test clips.
     """
 
     student: str
@@ -34,6 +35,7 @@ class Proposal:
     config: TrialConfig
     checkpoint: str | None
     reported: int
+    reads_test: bool = False
 
 
 class TrialRecord(ABC):
@@ -50,6 +52,11 @@ class TrialRecord(ABC):
             for trial in study.get_trials(deepcopy=False, states=(Running,)):
                 self._carry_out_stop(student, trial)
 
+    @property
+    def title(self) -> str:
+        """What the live table is called."""
+        return self.sweep.name
+
     # What is to run
 
     @abstractmethod
@@ -63,6 +70,10 @@ class TrialRecord(ABC):
     @abstractmethod
     def config_of(self, student: str, trial: FrozenTrial) -> TrialConfig:
         """What a recorded trial is to train."""
+
+    def target(self, student: str) -> int:
+        """Trials there are to be."""
+        return len(self.trials(student)) + self.missing(student)
 
     @property
     def n_missing(self) -> int:
@@ -103,6 +114,10 @@ class TrialRecord(ABC):
     def noted(self, student: str, number: int, key: str) -> Any:
         """A fact that was noted of a trial, ``None`` where it was not."""
         return self._trial(student, number).user_attrs.get(key)
+
+    def tags(self, student: str, number: int) -> dict[str, Any]:
+        """What MLflow shows of a trial beside its parameters."""
+        return {"distune.sweep": self.sweep.name}
 
     def note(self, student: str, number: int, key: str, value: Any) -> None:
         """Attach a fact to a trial: its checkpoint, the metrics of its best epoch, its reason of failure."""

@@ -84,7 +84,7 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
 def _board(record: TrialRecord) -> SweepBoard:
     """The live table, with the trials of earlier runs counted."""
     sweep = record.sweep
-    board = SweepBoard(sweep.name, sweep.objective.metric, sweep.objective.mode)
+    board = SweepBoard(record.title, sweep.objective.metric, sweep.objective.mode)
     for student in sweep.students:
         trials = record.trials(student)
         board.add_student(student, len(trials) + record.missing(student), sweep.epochs_of(student))

@@ -6,6 +6,7 @@ from rich.table import Table
 from search.budget import HOUR
 from search.home import open_home
 from search.results import SweepResults
+from search.screen.confirm import print_confirmations
 from search.states import TrialState
 
 
@@ -32,6 +33,7 @@ def print_summary(results: SweepResults, again: str) -> None:
         console.print(f"failed: {reason}")
     for student in results.exhausted:
         console.print(f"{student}: its search space holds no further configuration; it ends with fewer trials")
+    print_confirmations(results, console)
     console.print(_spent(results))
     if results.n_missing and (limit := results.limit_reached):
         told = f"{limit} = {getattr(results.sweep.budget, limit.removeprefix('budget.')):g} is reached"
