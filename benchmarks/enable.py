@@ -46,6 +46,8 @@ def main() -> None:
         "data.path": str(args.data.resolve() / "manifest.csv"),
         "data.views.noise": [str(args.data.resolve() / "noise/train")],
         "data.views.rir": [str(args.data.resolve() / "rir")],
+        # The arms below are this script's own.
+        "confirm.enabled": False,
     }
     results = Sweep.load(ROOT / "examples/enable.yaml", paths | parse_overrides(args.changes)).run()
     if results.n_missing:

@@ -33,6 +33,7 @@ def main() -> None:
         tree = {
             "data": {"path": str(write_clips(Path(folder) / "clips", args.clips)), "views": {"count": 1}},
             "teacher": {"allow_weak": True},
+            "confirm": {"enabled": False},
             "students": {"tiny_conv": {"trials": args.trials, "epochs": args.epochs}},
         }
         file = Path(folder) / "full-sweep.yaml"

@@ -108,6 +108,7 @@ def sweep_tree(
         "name": name,
         "data": {"path": str(data), "views": {"count": 1}},
         "teacher": {"allow_weak": True},
+        "confirm": {"enabled": False},
         "students": {"tiny_conv": {}},
         "budget": {"trials": n_trials, "epochs": 1},
         "early_stopping": {"grace_epochs": 1000},

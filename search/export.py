@@ -7,19 +7,22 @@ the platform ignores.
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
 import yaml
 
+from search.confirm.results import Confirmation
 from search.results import BestTrial, SweepResults
+from search.screen.confirm import sentences
 from spaces.sweep import Views
 from spaces.trial import TrialConfig
 from trainables.audio import frontend
 
 HEADER = """\
 # The best configuration that distune found for {student} in the sweep {sweep}: trial {number},
-# {metric} {objective:.4f} on the validation clips (F1 {f1:.3f} at threshold 0.5).
+{measured}
 #
 # What the platform (snapshot 6687c69) ignores or does otherwise:
 # - feature_alignment_weight and alignment_layers have no effect there until its alignment passes gradients
@@ -44,9 +47,7 @@ def export_yaml(results: SweepResults, best: BestTrial) -> str:
         student=best.student,
         sweep=results.sweep.name,
         number=best.number,
-        metric=results.sweep.objective.metric,
-        objective=best.objective,
-        f1=best.metrics["val_f1"],
+        measured="\n".join(f"# {line}" for line in _measured(results.sweep.objective.metric, best)),
     )
     tree = platform_sections(results, best) | {"distune": provenance(results, best)}
     return header + yaml.dump(tree, Dumper=_ShortLists, sort_keys=False, width=100)
@@ -98,6 +99,35 @@ def platform_sections(results: SweepResults, best: BestTrial) -> dict[str, Any]:
     }
 
 
+def _measured(metric: str, best: BestTrial) -> list[str]:
+    """How good it is, in words: over the seeds it was confirmed on, or as the search's one run had it."""
+    found = best.confirmation
+    if found is None or found.winner is None:
+        f1 = best.metrics["val_f1"]
+        return [f"{metric} {best.objective:.4f} on the validation clips (F1 {f1:.3f} at threshold 0.5), not confirmed."]
+    names = [metric, f"test_{metric.removeprefix('val_')}", "test_f1"]
+    spreads = {name: found.spread(found.winner, name) for name in dict.fromkeys(names)}
+    told = ", ".join(f"{name} {spread}" for name, spread in spreads.items())
+    seeds = f"{len(found.seeds)} seed{'s' * (len(found.seeds) > 1)}"
+    return [f"confirmed on {seeds}: {told}.", *(f"{sentence}." for sentence in sentences(found))]
+
+
+def _confirmed(found: Confirmation) -> dict[str, Any]:
+    """The winner's means, deviations and gains, plain."""
+    winner, name = found.winner, found.objective.metric.removeprefix("val_")
+    assert winner is not None  # it is what is exported
+    metrics = dict.fromkeys([f"val_{name}", f"test_{name}", "val_f1", "test_f1"])
+    gains = {
+        f"gain_over_{kind}": {metric: asdict(found.gain(winner, over, metric)) for metric in metrics}
+        for kind, over in found.comparable(winner).items()
+    }
+    return {
+        "seeds": list(found.seeds),
+        **{metric: asdict(found.spread(winner, metric)) for metric in metrics},
+        **gains,
+    }
+
+
 def provenance(results: SweepResults, best: BestTrial) -> dict[str, Any]:
     """What distune needs to run the trial again, and what it measured."""
     return {
@@ -107,6 +137,7 @@ def provenance(results: SweepResults, best: BestTrial) -> dict[str, Any]:
         "trial_number": best.number,
         "trial": best.config.model_dump(mode="json"),
         "metrics": {name: float(value) for name, value in best.metrics.items()},
+        "confirmed": _confirmed(best.confirmation) if best.confirmation else None,
         "teacher_metrics": results.facts["teacher_metrics"],
         "corpus": results.facts["corpus"],
         "head": results.facts["head"],

@@ -43,7 +43,7 @@ class Recorder(Callback):
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         student, number = _key(trial)
         EVENTS.info("%s %d: starts after epoch %d", student, number, trial.config["reported"])
-        self.tracker.start_trial(student, number, trial.config["trial"], {"distune.sweep": self.record.sweep.name})
+        self.tracker.start_trial(student, number, trial.config["trial"], self.record.tags(student, number))
         self.board.trial_started(student, number, trial.config["reported"])
 
     def on_trial_result(
@@ -57,9 +57,11 @@ class Recorder(Callback):
             self.record.report(*key, result["epoch"], metrics[self.metric])
             self.tracker.log_epoch(*key, result["epoch"], metrics)
             self.board.trial_reported(*key, result["epoch"])
-            best = self.record.best_metrics(*key)
+            best = self.record.noted(*key, "best")
             if best is None or self._is_better(metrics, best):
                 self.record.note(*key, "best", {**metrics, "epoch": result["epoch"]})
+            if test := _metrics(result, ("test_",)):
+                self.record.note(*key, "test", test)
 
     def on_checkpoint(
         self, iteration: int, trials: list[Trial], trial: Trial, checkpoint: Checkpoint, **info: Any
@@ -99,9 +101,11 @@ class Recorder(Callback):
             if reason:
                 self.record.note(*key, "reason", reason)
             self.record.end(*key, state)
-            best = self.record.best_metrics(*key) or {}
+            best = self.record.noted(*key, "best") or {}
             EVENTS.info("%s %d: %s%s", *key, state, f", {reason}" if reason else "")
-            self.tracker.end_trial(*key, state, metrics={f"best_{name}": best[name] for name in best}, reason=reason)
+            metrics = {f"best_{name}": best[name] for name in best} | (self.record.noted(*key, "test") or {})
+            self.tracker.end_trial(*key, state, metrics=metrics, reason=reason)
+            self.board.expect(key[0], self.record.target(key[0]))
             self.board.trial_ended(*key, state, best.get(self.metric), best.get("val_f1"))
 
     def _is_better(self, metrics: Mapping[str, float], best: Mapping[str, float]) -> bool:
@@ -113,9 +117,9 @@ def _key(trial: Trial) -> tuple[str, int]:
     return trial.config["student"], trial.config["number"]
 
 
-def _metrics(result: Mapping[str, Any]) -> dict[str, float]:
+def _metrics(result: Mapping[str, Any], prefixes: tuple[str, ...] = OWN_METRICS) -> dict[str, float]:
     """The numbers of our own, without what Tune adds to a result."""
-    return {name: float(value) for name, value in result.items() if name.startswith(OWN_METRICS)}
+    return {name: float(value) for name, value in result.items() if name.startswith(prefixes)}
 
 
 def _failure(trial: Trial) -> Exception | str:

@@ -14,9 +14,13 @@ OBJECT_STORE_BYTES = 200_000_000  # trials read the corpus from disk, so little 
 def start_ray(resources: Resources) -> None:
     """Join the cluster at ``resources.address``, or start Ray on this machine, reachable from it alone.
 
+    Nothing happens where this process has done so.
+
     Raises:
         InputError: no cluster answers at the address.
     """
+    if ray.is_initialized():
+        return
     # Results go to our own record; Tune's files and tables would only slow the sweep and tear the screen.
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")

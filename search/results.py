@@ -1,7 +1,7 @@
 """What a sweep found, read from its record alone."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import optuna
@@ -10,6 +10,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
+from search.confirm.arms import with_seed
+from search.confirm.results import Confirmation, read_confirmation, study_name
 from search.home import SweepFolder
 from search.states import TrialState
 from spaces.errors import COMMAND_LINE, Fault, InputError
@@ -22,7 +24,11 @@ Complete = optuna.trial.TrialState.COMPLETE
 
 @dataclass(frozen=True)
 class BestTrial:
-    """A student's best finished trial: its number, configuration, objective, and metrics at its best epoch."""
+    """A student's best finished trial: its number, configuration, objective, and metrics at its best epoch.
+
+    Of a confirmed winner, seed, objective, metrics and checkpoint are those of its best confirming run, and
+    ``confirmation`` says what came of all.
+    """
 
     student: str
     number: int
@@ -30,6 +36,7 @@ class BestTrial:
     objective: float
     metrics: Mapping[str, float]
     checkpoint: str | None
+    confirmation: Confirmation | None = None
 
 
 @dataclass(frozen=True)
@@ -40,11 +47,13 @@ class SweepResults:
         sweep: as it was last started.
         facts: what every trial shared: corpus and head fingerprints, teacher, its metrics.
         trials: student to its trials that have begun, by number.
+        confirmed: student to what confirming its winner came to, for students where that has begun.
     """
 
     sweep: SweepConfig
     facts: Mapping[str, Any]
     trials: Mapping[str, list[FrozenTrial]]
+    confirmed: Mapping[str, Confirmation] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: SweepFolder) -> Self:
@@ -59,31 +68,71 @@ class SweepResults:
         sweep, facts = folder.read()
         storage = JournalStorage(JournalFileBackend(str(folder.journal)))
         names = {summary.study_name for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)}
-        studies = {
-            student: optuna.load_study(study_name=f"{sweep.name}/{student}", storage=storage)
-            for student in sweep.students
-            if f"{sweep.name}/{student}" in names
+
+        def studies(of: Callable[[str], str]) -> dict[str, optuna.Study]:
+            found = {student: of(student) for student in sweep.students if of(student) in names}
+            return {student: optuna.load_study(study_name=name, storage=storage) for student, name in found.items()}
+
+        trials = {student: begun_trials(study) for student, study in studies(lambda s: f"{sweep.name}/{s}").items()}
+        confirmed = {
+            student: read_confirmation(student, sweep.objective, study)
+            for student, study in studies(lambda s: study_name(sweep.name, s)).items()
         }
-        return cls(sweep, facts, {student: begun_trials(study) for student, study in studies.items()})
+        return cls(sweep, facts, trials, confirmed)
 
     @property
     def n_missing(self) -> int:
         """Trials that are yet to end."""
         return sum(max(0, self.sweep.trials_of(student) - self._n_over(student)) for student in self.sweep.students)
 
+    @property
+    def n_unconfirmed(self) -> int:
+        """Confirming runs that are yet to end."""
+        return sum(found.n_missing for found in self.confirmed.values())
+
     def _n_over(self, student: str) -> int:
         return sum(TrialState.of_optuna(trial.state).is_over for trial in self.trials.get(student, []))
 
-    def best(self, student: str) -> BestTrial | None:
-        """The best trial that ran to its end, the earlier one of a tie; pruned ones do not count."""
+    def finished(self, student: str) -> list[FrozenTrial]:
+        """The trials that ran to their end, the best first, the earlier one of a tie; pruned ones do not count."""
         finished = [trial for trial in self.trials.get(student, []) if trial.state == Complete]
+        sign = 1 if self.sweep.objective.mode == "max" else -1
+        return sorted(finished, key=lambda trial: -sign * trial.values[0])
+
+    def best(self, student: str) -> BestTrial | None:
+        """The best trial that ran to its end."""
+        finished = self.finished(student)
         if not finished:
             return None
-        sign = 1 if self.sweep.objective.mode == "max" else -1
-        trial = max(finished, key=lambda each: sign * each.values[0])
+        trial = finished[0]
         config = TrialConfig.from_flat(trial.user_attrs["config"])
         attrs = trial.user_attrs
         return BestTrial(student, trial.number, config, trial.values[0], attrs["best"], attrs.get("checkpoint"))
+
+    def to_export(self, student: str | None = None) -> BestTrial | None:
+        """The confirmed winner where confirming is over, otherwise the search's best.
+
+        Args:
+            student: whose; none: of all students, of whom those confirmed come first.
+        """
+        scores = {
+            name: found.score(found.winner)
+            for name, found in self.confirmed.items()
+            if found.winner and not found.n_missing and student in (None, name)
+        }
+        if scores:
+            return self._confirmed_best(max(scores, key=lambda name: scores[name]))
+        return self.best(student) if student else self.winner()
+
+    def _confirmed_best(self, student: str) -> BestTrial:
+        """The winner's best run by validation, under the number of the trial that it confirms."""
+        found = self.confirmed[student]
+        arm = found.winner
+        assert arm is not None and arm.trial_number is not None  # a candidate is a trial of the search
+        seed = found.best_seed(arm)
+        config, metrics = with_seed(arm.config, seed), arm.runs[seed]
+        objective, checkpoint = metrics[found.objective.metric], arm.checkpoints.get(seed)
+        return BestTrial(student, arm.trial_number, config, objective, metrics, checkpoint, found)
 
     def winner(self) -> BestTrial | None:
         """The best of all students."""

@@ -47,6 +47,7 @@ class SweepSearcher(Searcher):
             "trial": proposal.config.flat(),
             "resume_from": proposal.checkpoint,
             "reported": proposal.reported if proposal.checkpoint else 0,
+            "reads_test": proposal.reads_test,
             "resources": self.shares.of(proposal.config),
         }
 
@@ -63,10 +64,12 @@ class SweepSearcher(Searcher):
         return enlarged
 
     def _new(self) -> Proposal | None:
-        sweep = self.record.sweep
-        share_missing = {student: self.record.missing(student) / sweep.trials_of(student) for student in sweep.students}
-        student = max(share_missing, key=lambda name: share_missing[name])
-        return self.record.propose(student) if share_missing[student] > 0 else None
+        sweep, record = self.record.sweep, self.record
+        share_missing = {student: record.missing(student) / record.target(student) for student in sweep.students}
+        for student in sorted(sweep.students, key=lambda name: -share_missing[name]):
+            if share_missing[student] > 0 and (proposal := self.record.propose(student)):
+                return proposal
+        return None
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Nothing: the record is Optuna's, and a resumed sweep is a new Tune run over it."""

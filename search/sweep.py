@@ -17,18 +17,18 @@ from typing import Any, Self
 
 import optuna
 import ray
-from optuna.trial import FrozenTrial
 
+from search.confirm.run import confirm_searched
 from search.home import Home, SweepFolder, open_home
 from search.log import logged_to
 from search.profile import Profile
 from search.record import SweepRecord
+from search.replay import replay
 from search.resources import start_ray
 from search.results import SweepResults
 from search.screen.steps import Steps, shown_steps
 from search.shared import Shared, make_shared
 from search.states import TrialState
-from search.tracking.batch import RunKey
 from search.tracking.tracker import Tracker
 from search.tuning import run_trials
 from spaces.sweep import SweepConfig
@@ -79,7 +79,14 @@ class Sweep:
         profile = profile or Profile()
         shared = make_shared(self.config, home, profile.timing(steps))
         with folder.create().claimed():
-            return self._brought_up(home, folder, shared, profile)
+            try:
+                results = self._brought_up(home, folder, shared, profile)
+                # What is interrupted is not confirmed: the user wants an end.
+                if self.config.confirm.enabled and not results.n_missing:
+                    results = confirm_searched(results, shared, home, folder, profile)
+                return results
+            finally:
+                ray.shutdown()
 
     def _brought_up(self, home: Home, folder: SweepFolder, shared: Shared, profile: Profile) -> SweepResults:
         record = SweepRecord(self.config, folder.journal, shared.spaces, shared.n_layers, shared.fingerprint)
@@ -92,10 +99,7 @@ class Sweep:
             if record.n_missing:
                 with profile.stage("starting Ray"):
                     start_ray(self.config.resources)
-                try:
-                    run_trials(record, shared, tracker, folder, profile)
-                finally:
-                    ray.shutdown()
+                run_trials(record, shared, tracker, folder, profile)
             results = SweepResults.read(folder)
             _summarise(tracker, record, results, profile)
         return results
@@ -108,24 +112,10 @@ def _tell_students(tracker: Tracker, record: SweepRecord, shared: Shared) -> Non
         for split, metrics in shared.teacher_metrics.items()
         for name, value in metrics.items()
     }
-    told = {key for key, state in tracker.recorded.items() if state.is_over}
     for student in record.sweep.students:
         tracker.start_student(student, tags={"distune.corpus": shared.fingerprint})
         tracker.end_student(student, teacher, TrialState.RUNNING)
-        for trial in record.trials(student):
-            if RunKey(student, trial.number) not in told:
-                _tell_trial(tracker, record, student, trial)
-
-
-def _tell_trial(tracker: Tracker, record: SweepRecord, student: str, trial: FrozenTrial) -> None:
-    """Replay what the record knows of a trial; what MLflow has of it already stands."""
-    state, attrs = TrialState.of_optuna(trial.state), trial.user_attrs
-    tracker.start_trial(student, trial.number, attrs.get("config", {}), {"distune.sweep": record.sweep.name})
-    for epoch, value in sorted(trial.intermediate_values.items()):
-        tracker.log_epoch(student, trial.number, epoch, {record.sweep.objective.metric: value})
-    if state.is_over:
-        best = {f"best_{name}": value for name, value in attrs.get("best", {}).items()}
-        tracker.end_trial(student, trial.number, state, metrics=best, reason=attrs.get("reason"))
+    replay(tracker, record)
 
 
 def _summarise(tracker: Tracker, record: SweepRecord, results: SweepResults, profile: Profile) -> None:

@@ -26,7 +26,8 @@ Running = optuna.trial.TrialState.RUNNING
 class Proposal:
     """A trial that is to run, new or left over by a dead driver.
 
-    ``checkpoint`` is where it goes on from, if anywhere; ``reported`` the last recorded epoch.
+    ``checkpoint`` is where it goes on from, if anywhere; ``reported`` the last recorded epoch; ``reads_test`` whether
+    it ends with metrics on the test clips.
     """
 
     student: str
@@ -34,6 +35,7 @@ class Proposal:
     config: TrialConfig
     checkpoint: str | None
     reported: int
+    reads_test: bool = False
 
 
 class TrialRecord(ABC):
@@ -46,6 +48,11 @@ class TrialRecord(ABC):
 
     def __init__(self, sweep: SweepConfig, storage: BaseStorage, studies: Mapping[str, optuna.Study]) -> None:
         self.sweep, self.storage, self.studies = sweep, storage, studies
+
+    @property
+    def title(self) -> str:
+        """What the live table is called."""
+        return self.sweep.name
 
     # What is to run
 
@@ -60,6 +67,10 @@ class TrialRecord(ABC):
     @abstractmethod
     def config_of(self, student: str, trial: FrozenTrial) -> TrialConfig:
         """What a recorded trial is to train."""
+
+    def target(self, student: str) -> int:
+        """Trials there are to be."""
+        return len(self.trials(student)) + self.missing(student)
 
     @property
     def n_missing(self) -> int:
@@ -90,9 +101,13 @@ class TrialRecord(ABC):
             # Not through optuna.Trial: making one draws from the sampler.
             self.storage.set_trial_intermediate_value(trial._trial_id, epoch, value)
 
-    def best_metrics(self, student: str, number: int) -> dict[str, float] | None:
-        """The metrics of a trial's best epoch so far."""
-        return self._trial(student, number).user_attrs.get("best")
+    def noted(self, student: str, number: int, key: str) -> Any:
+        """A fact that was noted of a trial, ``None`` where it was not."""
+        return self._trial(student, number).user_attrs.get(key)
+
+    def tags(self, student: str, number: int) -> dict[str, Any]:
+        """What MLflow shows of a trial beside its parameters."""
+        return {"distune.sweep": self.sweep.name}
 
     def note(self, student: str, number: int, key: str, value: Any) -> None:
         """Attach a fact to a trial: its checkpoint, best metrics, reason of failure."""

@@ -63,10 +63,11 @@ def run_trials(record: TrialRecord, shared: Shared, tracker: Tracker, folder: Sw
 def _board(record: TrialRecord) -> SweepBoard:
     """The live table, with the trials of earlier runs counted."""
     sweep = record.sweep
-    board = SweepBoard(sweep.name, sweep.objective.metric, sweep.objective.mode)
+    board = SweepBoard(record.title, sweep.objective.metric, sweep.objective.mode)
     for student in sweep.students:
-        board.add_student(student, sweep.trials_of(student), sweep.epochs_of(student))
-        for trial in record.trials(student):
+        trials = record.trials(student)
+        board.add_student(student, len(trials) + record.missing(student), sweep.epochs_of(student))
+        for trial in trials:
             state = TrialState.of_optuna(trial.state)
             if state.is_over:
                 best = trial.user_attrs.get("best", {})

@@ -1,4 +1,4 @@
-"""A sweep file: data, teacher, students, budget, objective, early stopping, resources, tracking."""
+"""A sweep file: data, teacher, students, budget, objective, early stopping, confirming, resources, tracking."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 import pydantic
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from spaces.errors import COMMAND_LINE, Fault, InputError, faults_of, read_yaml
 from spaces.space import SHIPPED_SPACES
@@ -117,6 +117,18 @@ class EarlyStopping(Section):
     reduction_factor: int = Field(3, ge=2, description="one in this many goes on at each rung")
 
 
+class Confirm(Section):
+    """How a winner is confirmed: the best trials to the end on several seeds, beside two baselines tuned alike."""
+
+    enabled: bool = Field(True, description="end a sweep with it; `distune confirm NAME` does it at any time")
+    students: tuple[str, ...] | None = Field(None, min_length=1, description="whose winners; none: all students'")
+    top: int = Field(3, ge=1, description="finished trials a student that are confirmed, the best by validation")
+    seeds: int = Field(3, ge=1, description="runs an arm, each with a seed that no trial of the search had")
+    learning_rates: int = Field(
+        3, ge=1, description="rates tried for each baseline on the winner's settings, the winner's own among them"
+    )
+
+
 class Resources(Section):
     cpus_per_trial: float = Field(1, gt=0)
     gpus_per_trial: float | None = Field(None, ge=0, description="none: measured where the cluster has GPUs, else 0")
@@ -143,6 +155,7 @@ class SweepConfig(Section):
     objective: Objective = Field(default_factory=Objective)
     search: Search = Field(default_factory=Search)
     early_stopping: EarlyStopping = Field(default_factory=EarlyStopping)
+    confirm: Confirm = Field(default_factory=Confirm)
     resources: Resources = Field(default_factory=Resources)
     tracking: Tracking = Field(default_factory=Tracking)
 
@@ -157,6 +170,15 @@ class SweepConfig(Section):
     @classmethod
     def _a_list_of_students_will_do(cls, students: Any) -> Any:
         return _by_name(students)
+
+    @field_validator("confirm")
+    @classmethod
+    def _confirmed_students_are_searched(cls, confirm: Confirm, info: ValidationInfo) -> Confirm:
+        searched = info.data.get("students", confirm.students or ())
+        unknown = [student for student in confirm.students or () if student not in searched]
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)} is not searched here; choose students among {', '.join(searched)}")
+        return confirm
 
     @classmethod
     def load(cls, path: Path, overrides: dict[str, Any] | None = None) -> Self:

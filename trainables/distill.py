@@ -15,7 +15,8 @@ from trainables.memory import cap_memory
 class DistillTrainable(tune.Trainable):
     """One trial on a worker.
 
-    Its config: the arguments of ``build_run`` by name, ``checkpoint_epochs``, perhaps ``resume_from`` (a checkpoint).
+    Its config: the arguments of ``build_run`` by name, ``checkpoint_epochs``, perhaps ``resume_from`` (a checkpoint)
+    and ``reads_test`` (whether the last result has metrics on the test clips).
     Its results count in ``epoch``: a trial that goes on under a new Tune trial starts at training_iteration 1 again.
     """
 
@@ -31,12 +32,15 @@ class DistillTrainable(tune.Trainable):
         arguments = {name: config[name] for name in ("trial", "corpus", "head", "objective", "placement")}
         self.run = build_run(**arguments, device="cuda" if gpus else "cpu")
         self.checkpoint_epochs = config["checkpoint_epochs"]
+        self.reads_test = config.get("reads_test", False)
         if config.get("resume_from"):
             self.load_checkpoint(config["resume_from"])
         self.of_the_start = {"setup_seconds": time.perf_counter() - started, "corpus_placed": str(self.run.placed)}
 
     def step(self) -> dict[str, Any]:
         result = self.run.step()
+        if result["done"] and self.reads_test:
+            result = result | self.run.test()
         due = result["epoch"] % self.checkpoint_epochs == 0
         of_the_start, self.of_the_start = self.of_the_start, {}
         return result | of_the_start | {SHOULD_CHECKPOINT: due or result["done"]}

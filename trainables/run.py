@@ -179,6 +179,17 @@ class DistillRun:
         )
         return means | metrics
 
+    def test(self) -> dict[str, float]:
+        """Metrics on the test clips, as test_*, with the weights of the best epoch on validation.
+
+        The student keeps those weights, so that a run is tested when it is over: nothing may be chosen by these.
+
+        Raises:
+            ValueError: no epoch has been run.
+        """
+        self.use_best()
+        return {f"test_{name}": value for name, value in self.measure("test").items() if not name.endswith("loss")}
+
     def use_best(self) -> None:
         """Give the student the weights of its best epoch.
 

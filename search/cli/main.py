@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from search.cli import data, teacher
-from search.cli.options import try_file, write_whole
+from search.cli.options import naming_options, try_file, write_whole
 from search.log import PACKAGES
 from search.tracking.settings import settle_mlflow
 from spaces.errors import COMMAND_LINE, Fault, InputError, gathering, read_yaml, refuse
@@ -44,6 +44,7 @@ def sweep(
     name: Annotated[str | None, typer.Option(metavar="NAME", help="record under another name than the file's")] = None,
     changes: SetOption = None,
     allow_weak_teacher: Annotated[bool, typer.Option("--allow-weak-teacher", help="insist on a weak teacher")] = False,
+    confirming: Annotated[bool, typer.Option("--confirm/--no-confirm", help="confirm the winners at the end")] = True,
     profiled: Annotated[bool, typer.Option("--profile", help="show where the seconds went")] = False,
 ) -> None:
     """Run a sweep; the same command resumes one that was interrupted and extends one that is done."""
@@ -59,6 +60,8 @@ def sweep(
         overrides["name"] = name
     if allow_weak_teacher:
         overrides["teacher.allow_weak"] = True
+    if not confirming:
+        overrides["confirm.enabled"] = False
     config = SweepConfig.load(file, overrides)
     from search.profile import Profile
     from search.screen.summary import print_summary
@@ -69,9 +72,33 @@ def sweep(
     if profiled:
         Console().print(profile.table())
     print_summary(results, again=shlex.join(["distune", *sys.argv[1:]]))
-    if results.n_missing:
+    if results.n_missing or results.n_unconfirmed:
         raise typer.Exit(INTERRUPTED)
     if results.winner() is None:
+        raise typer.Exit(FAILED)
+
+
+@app.command(epilog="Example: distune confirm hey-sirius --seeds 5")
+def confirm(
+    name: Name,
+    student: Annotated[str | None, typer.Option(metavar="STUDENT", help="whose winner; by default the file's")] = None,
+    top: Annotated[int | None, typer.Option(metavar="N", help="trials a student; by default the file's")] = None,
+    seeds: Annotated[int | None, typer.Option(metavar="N", help="runs an arm; by default the file's")] = None,
+) -> None:
+    """Train a sweep's best trials to the end on several seeds, beside no distillation and logits alone.
+
+    The test clips are read here, once a run. What has been confirmed is only shown; more seeds or trials are added.
+    """
+    from search.confirm.run import confirm_sweep
+    from search.screen.summary import print_summary
+
+    given = {"confirm.top": top, "confirm.seeds": seeds}
+    with naming_options({"confirm.top": "--top", "confirm.seeds": "--seeds"}):
+        results = confirm_sweep(name, student, {key: value for key, value in given.items() if value is not None})
+    print_summary(results, again=shlex.join(["distune", *sys.argv[1:]]))
+    if results.n_unconfirmed:
+        raise typer.Exit(INTERRUPTED)
+    if not any(found.winner for found in results.confirmed.values()):
         raise typer.Exit(FAILED)
 
 
@@ -97,7 +124,7 @@ def export(
     best = None
     with gathering(faults):
         results = SweepResults.read(open_home().sweep(name))
-        best = results.best(student) if student else results.winner()
+        best = results.to_export(student)
         if student and student not in results.sweep.students:
             remedy = f"is no student of this sweep; choose among {', '.join(results.sweep.students)}"
             faults.append(Fault(COMMAND_LINE, "--student", student, remedy))

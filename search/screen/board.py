@@ -103,6 +103,11 @@ class SweepBoard:
         with self.lock:
             self.students[student] = StudentBoard(target, epochs)
 
+    def expect(self, student: str, target: int) -> None:
+        """How many of a student's trials are to end, where that has become known."""
+        with self.lock:
+            self.students[student].target = target
+
     def recorded(
         self, student: str, state: TrialState, objective: float | None = None, f1: float | None = None
     ) -> None:

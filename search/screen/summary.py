@@ -5,6 +5,7 @@ from rich.table import Table
 
 from search.home import open_home
 from search.results import SweepResults
+from search.screen.confirm import print_confirmations
 from search.screen.insight import print_alarms, print_insight
 from search.states import TrialState
 
@@ -17,6 +18,7 @@ def print_summary(results: SweepResults, again: str) -> None:
     """
     console = Console(soft_wrap=True, highlight=False, markup=False)
     _print_best(results, console)
+    print_confirmations(results, console)
     print_alarms(results, console)
     print_insight(results, console)
     _print_next(results, again, console)

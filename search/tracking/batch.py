@@ -1,21 +1,25 @@
 """What is to be written to one MLflow run: plain data, so that it can wait, merge and be kept on disk."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from search.states import TrialState
 
+Stage = Literal["search", "confirm"]
+
 
 class RunKey(NamedTuple):
-    """A student's parent run, or one of its trials."""
+    """A student's parent run, or one of its trials: of the search or of confirming, which count apart."""
 
     student: str
     trial: int | None = None
+    stage: Stage = "search"
 
     @property
     def name(self) -> str:
-        """What the MLflow UI calls the run, e.g. ``tiny_conv-003``."""
-        return self.student if self.trial is None else f"{self.student}-{self.trial:03d}"
+        """What the MLflow UI calls the run, e.g. ``tiny_conv-003`` or ``tiny_conv-confirm-003``."""
+        words = [self.student, *([self.stage] if self.stage != "search" else [])]
+        return "-".join(words if self.trial is None else [*words, f"{self.trial:03d}"])
 
 
 class Point(NamedTuple):

@@ -15,11 +15,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from search.states import TrialState
-from search.tracking.batch import Batch, RunKey, unwritten
+from search.tracking.batch import Batch, RunKey, Stage, unwritten
 from search.tracking.settings import settle_mlflow
 from spaces.errors import Fault, InputError
 
-TAG_STUDENT, TAG_TRIAL, TAG_STATE = "distune.student", "distune.trial", "distune.state"
+TAG_STUDENT, TAG_TRIAL, TAG_STAGE = "distune.student", "distune.trial", "distune.stage"
+TAG_STATE = "distune.state"
 TAG_REASON, TAG_STOPPED = "distune.reason", "distune.stopped_at_epoch"
 TAG_UPDATED = "distune.updated"  # . and a param's key: its newer value, since MLflow never changes a param
 TAG_PARENT = "mlflow.parentRunId"
@@ -113,7 +114,7 @@ class TrackingStore:
             tags = {TAG_STUDENT: key.student}
             if key.trial is not None:
                 parent = self._known(RunKey(key.student), time_ms)
-                tags |= {TAG_TRIAL: str(key.trial), TAG_PARENT: parent.run_id}
+                tags |= {TAG_TRIAL: str(key.trial), TAG_STAGE: key.stage, TAG_PARENT: parent.run_id}
             self._creation_in_doubt = True
             run = self._client.create_run(self.experiment_id, start_time=time_ms, tags=tags, run_name=key.name)
             self._creation_in_doubt = False
@@ -231,7 +232,10 @@ def _unusable(uri: str, error: Exception) -> InputError:
 
 def _key_of(run: Run) -> RunKey:
     trial = run.data.tags.get(TAG_TRIAL)
-    return RunKey(run.data.tags[TAG_STUDENT], None if trial is None else int(trial))
+    if trial is None:
+        return RunKey(run.data.tags[TAG_STUDENT])
+    stage: Stage = "confirm" if run.data.tags.get(TAG_STAGE) == "confirm" else "search"
+    return RunKey(run.data.tags[TAG_STUDENT], int(trial), stage)
 
 
 def _known_from(run: Run) -> _Known:

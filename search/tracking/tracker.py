@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from search.states import TrialState
-from search.tracking.batch import Batch, Point, RunKey
+from search.tracking.batch import Batch, Point, RunKey, Stage
 from search.tracking.store import TAG_REASON, TAG_STATE, TAG_STOPPED, TrackingStore, connect
 from search.tracking.writer import Writer
 
@@ -20,11 +20,15 @@ from search.tracking.writer import Writer
 class Tracker:
     """Records one sweep in MLflow. The calls only queue; ``close`` waits until all is written.
 
+    Args:
+        stage: whose trials it is told of; those of another stage have the same numbers.
+
     Attributes:
         recorded: the states that the runs had when the tracker was opened.
     """
 
-    def __init__(self, store: TrackingStore, uri: str) -> None:
+    def __init__(self, store: TrackingStore, uri: str, stage: Stage = "search") -> None:
+        self.stage = stage
         self.experiment_id = store.experiment_id
         self.uri = uri
         self.recorded = store.states
@@ -34,18 +38,19 @@ class Tracker:
         self._writer = Writer(store, uri)
 
     @classmethod
-    def open(cls, uri: str, experiment_name: str, artifacts: Path) -> Self:
+    def open(cls, uri: str, experiment_name: str, artifacts: Path, stage: Stage = "search") -> Self:
         """Connect to the store and start writing.
 
         Args:
             uri: an MLflow server or a database, e.g. ``Home.tracking_uri``.
             experiment_name: the sweep's name; an experiment of that name is continued.
             artifacts: where a database's artifacts go, e.g. ``Home.artifacts``.
+            stage: whose trials it is told of.
 
         Raises:
             InputError: the store cannot be used.
         """
-        return cls(connect(uri, experiment_name, artifacts), uri)
+        return cls(connect(uri, experiment_name, artifacts), uri, stage)
 
     def start_student(
         self, student: str, params: Mapping[str, Any] | None = None, tags: Mapping[str, Any] | None = None
@@ -57,7 +62,7 @@ class Tracker:
         self, student: str, number: int, params: Mapping[str, Any], tags: Mapping[str, Any] | None = None
     ) -> None:
         """Start or continue trial ``number``; params under the platform's dotted keys."""
-        self._start(RunKey(student, number), params, tags or {})
+        self._start(self._key(student, number), params, tags or {})
 
     def log_epoch(self, student: str, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """Record the metrics of one epoch, which is their step; an epoch recorded before stands.
@@ -65,7 +70,7 @@ class Tracker:
         Raises:
             TypeError: a metric is no number.
         """
-        key = RunKey(student, number)
+        key = self._key(student, number)
         self._last_epoch[key] = max(epoch, self._last_epoch.get(key, epoch))
         self._put(key, points=metrics, step=epoch)
 
@@ -85,7 +90,8 @@ class Tracker:
             metrics: of the trial as a whole, e.g. ``best_val_pauc``; recorded at its last epoch.
             reason: why it failed or was interrupted.
         """
-        key, last = RunKey(student, number), self._last_epoch.get(RunKey(student, number))
+        key = self._key(student, number)
+        last = self._last_epoch.get(key)
         told = dict(tags or {})
         if state is TrialState.PRUNED and last is not None:
             told = {TAG_STOPPED: last} | told
@@ -122,6 +128,14 @@ class Tracker:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.close()
+
+    def knows_end_of(self, student: str, number: int) -> bool:
+        """Whether the trial's run had an end when the tracker was opened."""
+        state = self.recorded.get(self._key(student, number))
+        return state is not None and state.is_over
+
+    def _key(self, student: str, number: int) -> RunKey:
+        return RunKey(student, number, self.stage)
 
     def _start(self, key: RunKey, params: Mapping[str, Any], tags: Mapping[str, Any]) -> None:
         self._open[key] = None

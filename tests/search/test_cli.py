@@ -34,7 +34,7 @@ COMMANDS = dict(commands(cli.app))
 
 
 def test_all_commands_of_the_contract_are_found_by_these_tests() -> None:
-    assert {"sweep", "export", "reproduce", "status", "list", "ui"} == {
+    assert {"sweep", "confirm", "export", "reproduce", "status", "list", "ui"} == {
         words[0] for words in COMMANDS if len(words) == 1
     }
     assert {("data", "check"), ("data", "synth"), ("teacher", "fit"), ("teacher", "check")} <= set(COMMANDS)
@@ -132,11 +132,11 @@ def test_a_home_below_a_file_is_refused_by_every_command_that_needs_it(
     file = sweep_file(tmp_path)
     monkeypatch.setenv("DISTUNE_HOME", str(file / "home"))
     fault = f"{file}/home: cannot be written (Not a directory)"
-    for words in (["list"], ["status", "any"], ["export", "any"], ["ui"], ["sweep", str(file)]):
+    for words in (["list"], ["status", "any"], ["confirm", "any"], ["export", "any"], ["ui"], ["sweep", str(file)]):
         assert_refused(run(*words), fault)
 
 
-@pytest.mark.parametrize("words", [["status"], ["export"], ["ui"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["status"], ["confirm"], ["export"], ["ui"]], ids=" ".join)
 def test_a_sweep_that_is_not_recorded_is_refused(words: list[str], run: Run) -> None:
     assert_refused(run(*words, "nope"), "command line: NAME = 'nope': is not recorded here")
 
@@ -158,6 +158,16 @@ def test_export_tells_all_at_once_that_nothing_finished_and_that_its_target_cann
     assert_refused(run("export", "begun", "-o", str(tmp_path)), "--output", faults[1])
     unknown = "command line: --student = 'resnet': is no student of this sweep; choose among tiny_conv"
     assert_refused(run("export", "begun", "--student", "resnet"), unknown)
+
+
+def test_confirm_tells_all_at_once_what_it_cannot_do(run: Run, begun_sweep: Path) -> None:
+    faults = [
+        "command line: --student = 'resnet': is no student of this sweep; choose among tiny_conv",
+        "begun: --seeds = 0: Input should be greater than or equal to 1",
+        "command line: NAME = 'begun': no trial of its students has finished yet",
+    ]
+    assert_refused(run("confirm", "begun", "--student", "resnet", "--seeds", "0"), faults[0], faults[1], faults[2])
+    assert_refused(run("confirm", "begun"), faults[2])
 
 
 def test_status_of_a_sweep_without_a_finished_trial_names_the_command_that_goes_on(run: Run, begun_sweep: Path) -> None:

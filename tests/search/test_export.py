@@ -1,15 +1,18 @@
 """What the platform reads of an exported file; its sections, keys and types are those of its snapshot 6687c69."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import yaml
 
+from search.confirm.results import Arm, Confirmation
 from search.export import export_yaml, platform_weight
 from search.reproduce import Provenance
 from search.results import SweepResults
 from spaces.space import Space
+from spaces.trial import TrialConfig
 
 # The platform's own loader: a dataclass a section, made with **section, so that an unknown key is a TypeError.
 NUMBER, NUMBERS = (int, float), list[float]
@@ -126,9 +129,60 @@ def exported(recorded, end_trial):
         facts = {"corpus": CORPUS, "head": HEAD, "teachers": teachers, "teacher_metrics": metrics}
         recorded.folder.write(record.sweep, facts)
         results = SweepResults.read(recorded.folder)
-        return export_yaml(results, results.best("tiny_conv"))
+        return export_yaml(results, results.to_export("tiny_conv"))
 
     return export
+
+
+def confirmed_by(results: SweepResults) -> Confirmation:
+    """The one trial on two seeds: 0.70 and 0.80 on validation, 0.1 less on the test clips; a baseline 0.2 below."""
+    config = results.best("tiny_conv").config
+
+    def arm(name: str, kind: Any, number: int | None, config: TrialConfig, below: float) -> Arm:
+        runs = {
+            seed: {
+                "val_pauc": val - below, "val_f1": 0.5, "test_pauc": val - below - 0.1, "test_f1": 0.4, "epoch": 2.0
+            }
+            for seed, val in ((1_000_000, 0.7), (1_000_001, 0.8))
+        }  # fmt: skip
+        return Arm(name, kind, number, config, runs, {})
+
+    bare = TrialConfig.from_flat({"distillation.enabled": False})
+    arms = arm("trial 0", "candidate", 0, config, 0.0), arm("no distillation", "no_distillation", None, bare, 0.2)
+    return Confirmation("tiny_conv", results.sweep.objective, arms)
+
+
+@pytest.fixture
+def confirmed_export(exported, recorded) -> str:
+    """The file of the same trial, confirmed."""
+    exported({"distillation.alpha": 0.6})
+    results = SweepResults.read(recorded.folder)
+    results = replace(results, confirmed={"tiny_conv": confirmed_by(results)})
+    return export_yaml(results, results.to_export())
+
+
+def test_a_confirmed_winner_says_what_it_was_confirmed_at(confirmed_export):
+    comment = "\n".join(line for line in confirmed_export.splitlines() if line.startswith("#"))
+    assert "trial 0,\n# confirmed on 2 seeds: val_pauc 0.750 ± 0.071, test_pauc 0.650 ± 0.071, test_f1 0.400" in comment
+    assert "# better than no distillation by 0.200 test pauc with 2 seeds" in comment
+    assert "not confirmed" not in comment
+
+
+def test_a_confirmed_winners_provenance_has_means_gains_and_the_best_seeds_trial(confirmed_export):
+    read_strictly(confirmed_export)
+    section = yaml.safe_load(confirmed_export)["distune"]
+    confirmed = section["confirmed"]
+    assert confirmed["seeds"] == [1_000_000, 1_000_001]
+    assert confirmed["val_pauc"] == {"mean": pytest.approx(0.75), "sd": pytest.approx(0.0707, abs=1e-4), "n": 2}
+    assert confirmed["gain_over_no_distillation"]["test_pauc"]["mean"] == pytest.approx(0.2)
+    assert (section["trial"]["seed"], section["metrics"]["val_pauc"]) == (1_000_001, 0.8)
+    assert Provenance.model_validate(section).trial.distillation.alpha == 0.6
+
+
+def test_what_was_not_confirmed_says_so(exported):
+    text = exported()
+    assert "(F1 0.500 at threshold 0.5), not confirmed." in text
+    assert yaml.safe_load(text)["distune"]["confirmed"] is None
 
 
 def test_the_strict_reader_refuses_what_the_platform_refuses():

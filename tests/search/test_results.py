@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
+from search.confirm.results import Arm, Confirmation
 from search.home import SweepFolder
 from search.results import SweepResults
 from search.states import TrialState
@@ -83,6 +86,25 @@ def test_trials_that_run_or_are_only_enqueued_are_missing_still(recorded, end_tr
     results = results_of(record, recorded.folder)
     assert [len(trials) for trials in results.trials.values()] == [2, 0]
     assert results.n_missing == 5
+
+
+def test_what_is_exported_is_the_confirmed_winner_before_a_better_one_that_is_not(recorded, end_trial):
+    record = recorded.open()
+    ours = end_trial(record, "tiny_conv", [0.7])
+    end_trial(record, "mobilenetv3", [0.9])
+    results = results_of(record, recorded.folder)
+    assert results.to_export().student == "mobilenetv3"
+    runs = {seed: {"val_pauc": value} for seed, value in ((7, 0.6), (8, 0.65))}
+    arm = Arm("trial 0", "candidate", 0, ours.config, runs, {8: "ray/8"})
+    found = Confirmation("tiny_conv", record.sweep.objective, (arm,))
+    confirmed = replace(results, confirmed={"tiny_conv": found})
+    best = confirmed.to_export()
+    assert (best.student, best.number, best.objective, best.checkpoint) == ("tiny_conv", 0, 0.65, "ray/8")
+    assert best.config == ours.config.model_copy(update={"seed": 8}) and best.confirmation is found
+    half = replace(results, confirmed={"tiny_conv": replace(found, n_missing=1)})
+    assert half.to_export("tiny_conv").confirmation is None, "what is half confirmed is not"
+    assert confirmed.to_export("mobilenetv3").objective == 0.9
+    assert confirmed.best("tiny_conv").objective == 0.7
 
 
 def test_a_sweep_that_was_never_run_is_refused(recorded):

@@ -31,6 +31,7 @@ def test_a_suggestion_is_all_that_a_worker_needs(recorded):
     suggestion = searcher_of(record).suggest("tune-0")
     config = record.trials("tiny_conv")[0].user_attrs["config"]
     own = {"student": "tiny_conv", "number": 0, "trial": config, "resume_from": None, "reported": 0}
+    own["reads_test"] = False
     own["resources"] = RESOURCES
     assert suggestion == SHARED | own
 
@@ -55,6 +56,17 @@ def test_new_trials_follow_those_left_running(recorded):
     recorded.open().propose("tiny_conv")
     numbers = [(config["student"], config["number"]) for config in suggested(searcher_of(recorded.open()), 4)]
     assert numbers == [("tiny_conv", 0), ("mobilenetv3", 0), ("tiny_conv", 1), ("mobilenetv3", 1)]
+
+
+def test_a_student_whose_next_trial_hangs_on_others_leaves_the_turn_to_another(recorded, monkeypatch):
+    record = recorded.open()
+    propose = record.propose
+    monkeypatch.setattr(record, "propose", lambda student: None if student == "tiny_conv" else propose(student))
+    searcher = searcher_of(record)
+    assert [config and config["student"] for config in suggested(searcher, 4)] == [*["mobilenetv3"] * 3, None]
+    for number in range(3):
+        searcher.on_trial_complete(f"tune-{number}")
+    assert searcher.suggest("tune-4") == Searcher.FINISHED, "nothing is at work that it could hang on"
 
 
 def test_a_sweep_at_its_target_is_finished(recorded, end_trial):

@@ -117,7 +117,8 @@ def _write_random_teacher(folder: Path) -> None:
 def sweep_file(workplace: Path) -> Callable[..., Path]:
     def write(name: str, **sections: Any) -> Path:
         teacher = {"allow_weak": True} | ({} if SHIPPED.is_dir() else {"model": "teacher"})
-        tree = {"data": {"path": "clips", "views": {"count": 2}}, "teacher": teacher, **sections}
+        data, confirm = {"path": "clips", "views": {"count": 2}}, {"enabled": False}
+        tree = {"data": data, "teacher": teacher, "confirm": confirm, **sections}
         path = workplace / f"{name}.yaml"
         path.write_text(yaml.safe_dump(tree))
         return path

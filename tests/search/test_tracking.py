@@ -63,7 +63,8 @@ def test_a_run_says_how_its_trial_ended(home, records, state, status, tags):
     run = records.runs()["tiny_conv-000"]
     told = {key: value for key, value in run.data.tags.items() if key.startswith("distune.")}
     assert run.info.status == status
-    assert told == {"distune.student": "tiny_conv", "distune.trial": "0", "distune.state": state} | tags
+    of_the_run = {"distune.student": "tiny_conv", "distune.trial": "0", "distune.stage": "search"}
+    assert told == of_the_run | {"distune.state": state} | tags
     assert run.info.end_time >= run.info.start_time
 
 
@@ -80,6 +81,24 @@ def test_closing_marks_what_still_runs_as_interrupted(home, records):
         "tiny_conv-000": ("FINISHED", "finished"),
         "tiny_conv-001": ("KILLED", "interrupted"),
     }
+
+
+def test_confirming_runs_have_runs_of_their_own_beside_trials_of_their_number(home, records):
+    for _ in range(2):  # a second process finds both again
+        with opened(home) as tracker:
+            tracker.start_trial("tiny_conv", 0, {})
+            tracker.end_trial("tiny_conv", 0, TrialState.PRUNED)
+        with Tracker.open(home.tracking_uri, "first", home.artifacts, stage="confirm") as tracker:
+            assert not tracker.knows_end_of("tiny_conv", 1)
+            tracker.start_trial("tiny_conv", 0, {})
+            tracker.end_trial("tiny_conv", 0, TrialState.FINISHED)
+    runs = records.runs()
+    assert {name: run.info.status for name, run in runs.items() if "-" in name} == {
+        "tiny_conv-000": "KILLED", "tiny_conv-confirm-000": "FINISHED",
+    }  # fmt: skip
+    assert runs["tiny_conv-confirm-000"].data.tags["distune.stage"] == "confirm"
+    with Tracker.open(home.tracking_uri, "first", home.artifacts, stage="confirm") as tracker:
+        assert tracker.knows_end_of("tiny_conv", 0)
 
 
 def test_a_resumed_trial_continues_its_run_and_writes_no_point_twice(home, records, wait_for):

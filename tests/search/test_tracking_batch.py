@@ -9,6 +9,7 @@ def point(metric: str, step: int, value: float = 0.5) -> Point:
 def test_runs_are_named_after_student_and_trial():
     assert RunKey("tiny_conv").name == "tiny_conv"
     assert RunKey("tiny_conv", 3).name == "tiny_conv-003"
+    assert RunKey("tiny_conv", 3, "confirm").name == "tiny_conv-confirm-003"
 
 
 def test_a_merged_batch_keeps_first_params_and_latest_tags_and_state():

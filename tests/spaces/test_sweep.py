@@ -205,6 +205,12 @@ def test_a_range_the_wrong_way_round_is_refused(write):
     assert [key for key, _ in refused(path)] == ["data.views.snr_db"]
 
 
+def test_students_to_confirm_that_are_not_searched_are_refused(write):
+    path = write(students=["tiny_conv", "resnet18"], confirm={"students": ["resnet18", "mobilenetv3"]})
+    with pytest.raises(InputError, match="confirm: mobilenetv3 is not searched here; choose students among tiny_conv"):
+        SweepConfig.load(path)
+
+
 def test_every_objective_has_a_direction():
     modes = {metric: Objective(metric=metric).mode for metric in HIGHER_IS_BETTER}
     assert modes == {

@@ -62,6 +62,26 @@ def test_a_trial_that_was_done_and_is_resumed_reports_its_end_again(config, tmp_
     assert result["done"] and result["epoch"] == 5
 
 
+def test_the_test_split_is_read_at_the_end_where_that_is_asked_for(config):
+    asked, unasked = DistillTrainable(config | {"reads_test": True}), DistillTrainable(config)
+    results = [asked.train() for _ in range(5)]
+    n_test = [sum(name.startswith("test_") for name in result) for result in results]
+    assert n_test[:4] == [0] * 4 and n_test[4] > 5
+    assert not any(name.startswith("test_") for _ in range(5) for name in unasked.train())
+    assert not any(name.startswith("test_") for name in asked.run.state_dict()["result"])
+
+
+def test_a_run_that_ended_untold_reads_the_same_test_metrics_when_it_is_resumed(config, tmp_path):
+    reading = config | {"reads_test": True}
+    first = DistillTrainable(reading)
+    losses(first, 4)
+    last = first.train()
+    first.save(str(tmp_path))
+    again = DistillTrainable(reading | {"resume_from": str(tmp_path)}).train()
+    told = {name: value for name, value in last.items() if name.startswith("test_")}
+    assert told and told == {name: value for name, value in again.items() if name.startswith("test_")}
+
+
 def test_a_reused_actor_forgets_the_trial_before(config):
     other = config | {"trial": config["trial"] | {"seed": 7}}
     fresh, reused = DistillTrainable(other), DistillTrainable(config)

@@ -139,6 +139,22 @@ def test_the_best_epochs_student_is_kept(corpus):
     assert run.measure("val")["pauc"] == best["val_pauc"]
 
 
+def test_a_run_is_tested_with_the_weights_of_its_best_epoch(corpus):
+    run = build(corpus, training__learning_rate=0.05)
+    while not run.done:
+        run.step()
+    told = run.test()
+    run.use_best()
+    expected = run.measure("test")
+    assert told == {f"test_{name}": value for name, value in expected.items() if not name.endswith("loss")}
+    assert {"test_pauc", "test_f1", "test_eer"} <= set(told)
+
+
+def test_a_run_without_an_epoch_cannot_be_tested(corpus):
+    with pytest.raises(ValueError, match="no best epoch yet"):
+        build(corpus).test()
+
+
 def test_an_objective_that_falls_is_best_at_its_lowest(corpus):
     config = TrialConfig.from_flat({"training.batch_size": 4, "training.epochs": 6, "seed": 1})
     run = DistillRun(config, seeded_student(config), corpus, Objective(metric="val_eer"))

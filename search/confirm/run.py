@@ -1,0 +1,141 @@
+"""Confirming a sweep's winners: bringing the record of it up to what the sweep asks for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+import ray
+
+from search.confirm.record import ConfirmRecord
+from search.confirm.results import Confirmation
+from search.home import Home, SweepFolder, open_home
+from search.log import EVENTS, logged_to
+from search.profile import Profile
+from search.rehearsal import load_spaces
+from search.replay import replay
+from search.resources import start_ray
+from search.results import SweepResults
+from search.screen.steps import Steps, shown_steps
+from search.shared import Shared, make_shared
+from search.states import TrialState
+from search.tracking.tracker import Tracker
+from search.tuning import run_trials
+from spaces.errors import COMMAND_LINE, Fault, InputError, gathering, refuse
+from spaces.space import Space
+from spaces.sweep import SweepConfig
+
+
+def confirm_sweep(
+    name: str, student: str | None = None, changes: Mapping[str, Any] | None = None, steps: Steps = shown_steps
+) -> SweepResults:
+    """Confirm the winners of a recorded sweep, or go on with that; where all is confirmed, nothing is trained.
+
+    Args:
+        student: whose winner; none: those that the sweep names.
+        changes: dotted keys laid over the recorded sweep, such as ``confirm.seeds``.
+
+    Raises:
+        InputError: there is no such sweep or no finished trial in it, its clips or its teacher changed since, or
+            another process is at work on it.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    home = open_home()
+    folder = home.sweep(name)
+    results, profile = SweepResults.read(folder), Profile()
+    sweep = _asked(results, student, dict(changes or {}))
+    with folder.claimed():
+        record = _record(sweep, folder, results, _spaces(sweep))
+        if record.n_missing:
+            shared = _unchanged(make_shared(sweep, home, profile.timing(steps)), results)
+            try:
+                _bring_up(record, shared, home, folder, profile)
+            finally:
+                ray.shutdown()
+    return SweepResults.read(folder)
+
+
+def confirm_searched(
+    results: SweepResults, shared: Shared, home: Home, folder: SweepFolder, profile: Profile
+) -> SweepResults:
+    """Confirm what a search has found, as its sweep says, after it and before its driver lets go of it."""
+    _bring_up(_record(results.sweep, folder, results, shared.spaces), shared, home, folder, profile)
+    return SweepResults.read(folder)
+
+
+def _bring_up(record: ConfirmRecord, shared: Shared, home: Home, folder: SweepFolder, profile: Profile) -> None:
+    """Run what the record lacks. Ray is started where it does not run, and left running."""
+    sweep = record.sweep
+    uri = sweep.tracking.uri or home.tracking_uri
+    with logged_to(folder.log), Tracker.open(uri, sweep.name, home.artifacts, stage="confirm") as tracker:
+        for student in record.studies:
+            tracker.start_student(student)
+        replay(tracker, record)
+        if record.n_missing:
+            EVENTS.info("confirming: the numbers that follow are of its own runs")
+            with profile.stage("starting Ray"):
+                start_ray(sweep.resources)
+            run_trials(record, shared, tracker, folder, profile)
+        for student in record.studies:
+            found = record.confirmation(student)
+            state = TrialState.INTERRUPTED if found.n_missing else TrialState.FINISHED
+            tracker.end_student(student, summary_metrics(found), state)
+
+
+def summary_metrics(found: Confirmation) -> dict[str, float]:
+    """The winner's means, deviations and gains by the names that MLflow shows them under."""
+    winner, told = found.winner, {}
+    if winner is None:
+        return {}
+    for split in ("val", "test"):
+        metric = f"{split}_{found.objective.metric.removeprefix('val_')}"
+        spread = found.spread(winner, metric)
+        told[f"confirmed_{metric}"] = spread.mean
+        if spread.sd is not None:
+            told[f"confirmed_{metric}_sd"] = spread.sd
+        for kind, over in found.comparable(winner).items():
+            told[f"confirmed_{metric}_gain_over_{kind}"] = found.gain(winner, over, metric).mean
+    return told
+
+
+def _asked(results: SweepResults, student: str | None, changes: dict[str, Any]) -> SweepConfig:
+    """The recorded sweep with what is asked of its confirmation."""
+    faults: list[Fault] = []
+    sweep = results.sweep
+    if student and student not in sweep.students:
+        remedy = f"is no student of this sweep; choose among {', '.join(sweep.students)}"
+        faults.append(Fault(COMMAND_LINE, "--student", student, remedy))
+    elif student:
+        changes = changes | {"confirm.students": [student]}
+    with gathering(faults):
+        sweep = sweep.overlaid(changes)
+    if not any(results.best(each) for each in sweep.confirm.students or sweep.students):
+        whose = " or ".join(sweep.confirm.students or ("its students",))
+        remedy = f"no trial of {whose} has finished yet; let the sweep run to its end"
+        faults.append(Fault(COMMAND_LINE, "NAME", sweep.name, remedy))
+    refuse(faults)
+    return sweep
+
+
+def _spaces(sweep: SweepConfig) -> dict[str, Space]:
+    """Without the teacher, which takes seconds to load: the spaces say here what a learning rate may be, no more."""
+    faults: list[Fault] = []
+    spaces = load_spaces(sweep, None, faults)
+    refuse(faults)
+    return spaces
+
+
+def _record(
+    sweep: SweepConfig, folder: SweepFolder, results: SweepResults, spaces: Mapping[str, Space]
+) -> ConfirmRecord:
+    finished = {student: results.finished(student) for student in sweep.students}
+    return ConfirmRecord(sweep, folder.journal, finished, spaces)
+
+
+def _unchanged(shared: Shared, results: SweepResults) -> Shared:
+    """What is shared, refused where it is not what the search had."""
+    if any(Path(shared.facts[key]).name != Path(results.facts[key]).name for key in ("corpus", "head")):
+        remedy = "its clips, views or teacher changed since the search, so its trials cannot be confirmed; undo the " \
+                 "change, or run the sweep anew under another name with --name"  # fmt: skip
+        raise InputError(Fault(COMMAND_LINE, "NAME", results.sweep.name, remedy))
+    return shared

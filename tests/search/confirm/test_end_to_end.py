@@ -1,0 +1,170 @@
+"""A sweep that is confirmed, as its user sees it: killed amid confirming, gone on with, asked for again."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+import pytest
+import yaml
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+from optuna.trial import FrozenTrial
+
+from search.confirm.results import Confirmation, study_name
+from search.export import export_yaml
+from search.home import SweepFolder, open_home
+from search.reproduce import reproduce_trial
+from search.results import SweepResults
+from search.screen.steps import silent_steps
+from trainables.audio.synthesis import SynthesisRequest, synthesise
+from trainables.teachers.load import SHIPPED
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not SHIPPED.is_dir(), reason="no teacher was shipped")]
+
+Complete, Running = optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.RUNNING
+EPOCHS = 4
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What the commands showed, and what was recorded before the driver was killed and at the end."""
+
+    shown: str
+    shown_again: str
+    before: list[FrozenTrial]
+    trials: list[FrozenTrial]
+    found: Confirmation
+    file: Path
+
+
+@pytest.fixture(scope="module")
+def confirmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Confirmed]:
+    place = tmp_path_factory.mktemp("confirmed")
+    synthesise(
+        SynthesisRequest(
+            phrase="hey sirius", out=place / "clips", n_positive=36, n_hard_negative=18, n_negative=54, seed=1
+        )
+    )
+    file = place / "small.yaml"
+    tree = {
+        "data": {"path": "clips", "views": {"count": 2}},
+        "teacher": {"allow_weak": True},
+        "students": {"tiny_conv": {}},
+        "budget": {"trials": 3, "epochs": EPOCHS},
+        "early_stopping": {"scheduler": "none"},
+        "confirm": {"top": 2, "seeds": 2, "learning_rates": 1},
+        "resources": {"checkpoint_epochs": 1, "cpus_per_trial": 0.5, "max_concurrent_trials": 2},
+    }
+    file.write_text(yaml.safe_dump(tree))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DISTUNE_HOME", str(place / "home"))
+        # Left to itself, Ray 2.60 writes a token into the user's own home.
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        folder = open_home().sweep("small")
+        before = killed_amid_confirming(file, folder)
+        shown = distune("sweep", str(file))
+        again = distune("confirm", "small")
+        results, best = SweepResults.read(folder), place / "best.yaml"
+        best.write_text(export_yaml(results, results.to_export()))
+        yield Confirmed(shown, again, before, runs_of(folder), results.confirmed["tiny_conv"], best)
+
+
+def distune(*arguments: str) -> str:
+    command = [sys.executable, "-m", "search.cli.main", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=os.environ | {"COLUMNS": "80"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def runs_of(folder: SweepFolder) -> list[FrozenTrial]:
+    """The confirming runs, as any other program reads them."""
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(folder.journal)))
+    name = study_name("small", "tiny_conv")
+    names = [study.study_name for study in storage.get_all_studies()]
+    return optuna.load_study(study_name=name, storage=storage).get_trials() if name in names else []
+
+
+def killed_amid_confirming(file: Path, folder: SweepFolder) -> list[FrozenTrial]:
+    """Run the sweep until a run of an arm is over and another is at work, kill its driver; what was recorded."""
+    log = file.with_suffix(".out").open("w")
+    process = subprocess.Popen([sys.executable, "-m", "search.cli.main", "sweep", str(file)], stdout=log, stderr=log)
+    deadline = time.monotonic() + 600
+    while time.monotonic() < deadline:
+        assert process.poll() is None, file.with_suffix(".out").read_text()
+        runs = runs_of(folder) if folder.journal.exists() else []
+        over = [run for run in runs if run.state == Complete and run.user_attrs["stage"] == "run"]
+        if over and any(run.state == Running and run.intermediate_values for run in runs):
+            process.kill()
+            process.wait()
+            return runs_of(folder)
+        time.sleep(0.05)
+    raise AssertionError("confirming did not begin in time")
+
+
+def mlflow_runs() -> dict[str, Run]:
+    client = MlflowClient(open_home().tracking_uri)
+    found = client.search_runs([client.get_experiment_by_name("small").experiment_id])
+    assert len({run.info.run_name for run in found}) == len(found), "a trial has two runs"
+    return {run.info.run_name: run for run in found}
+
+
+def test_every_arm_is_trained_to_the_end_on_the_same_seeds(confirmed):
+    found = confirmed.found
+    assert [arm.kind for arm in found.arms][:2] == ["candidate"] * 2
+    assert {arm.kind for arm in found.arms[2:]} == {"no_distillation", "logits_only"}
+    assert {tuple(arm.runs) for arm in found.arms} == {found.seeds} and len(found.seeds) == 2
+    assert {len(trial.intermediate_values) for trial in confirmed.trials} == {EPOCHS}
+
+
+def test_no_run_is_trained_twice_and_what_was_finished_is_untouched(confirmed):
+    assert {trial.state for trial in confirmed.trials} == {Complete}
+    keys = [(trial.user_attrs["stage"], sorted(trial.user_attrs["config"].items())) for trial in confirmed.trials]
+    assert all(keys.count(key) == 1 for key in keys)
+    for old in confirmed.before:
+        new = confirmed.trials[old.number]
+        assert old.intermediate_values.items() <= new.intermediate_values.items()
+        assert old.state == Running or new == old
+
+
+def test_test_metrics_are_of_arms_alone(confirmed):
+    for trial in confirmed.trials:
+        assert ("test" in trial.user_attrs) == (trial.user_attrs["stage"] == "run")
+
+
+def test_confirming_again_trains_nothing_and_shows_the_same(confirmed):
+    def table(shown: str) -> str:
+        return shown[shown.index("tiny_conv confirmed") : shown.index("export a best")]
+
+    assert "tiny_conv 1/" not in confirmed.shown_again
+    assert table(confirmed.shown_again) == table(confirmed.shown)
+
+
+def test_mlflow_has_a_run_each_with_what_it_is_and_the_parents_summary(confirmed):
+    runs = mlflow_runs()
+    for trial in confirmed.trials:
+        run = runs[f"tiny_conv-confirm-{trial.number:03d}"]
+        assert (run.info.status, run.data.tags["distune.stage"]) == ("FINISHED", "confirm")
+        assert run.data.tags["distune.role"] == trial.user_attrs["stage"]
+        assert run.data.params["seed"] == str(trial.user_attrs["config"]["seed"])
+        if trial.user_attrs["stage"] == "run":
+            assert run.data.metrics["test_pauc"] == trial.user_attrs["test"]["test_pauc"]
+    parent, found = runs["tiny_conv"], confirmed.found
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics["confirmed_test_pauc"] == pytest.approx(found.spread(found.winner, "test_pauc").mean)
+    assert len(runs) == 1 + 3 + len(confirmed.trials)
+
+
+def test_what_is_exported_is_the_confirmed_winner_and_reproduces(confirmed):
+    text, winner = confirmed.file.read_text(), confirmed.found.winner
+    section = yaml.safe_load(text)["distune"]
+    assert re.search(r"confirmed on 2 seeds: val_pauc \d\.\d{3} ± ", text)
+    assert section["trial_number"] == winner.trial_number
+    assert section["confirmed"]["test_pauc"]["n"] == 2 and section["trial"]["seed"] in confirmed.found.seeds
+    again = reproduce_trial(confirmed.file, silent_steps)
+    assert again.again["val_pauc"] == again.exported["val_pauc"]
