@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
+from search.confirm.statistics import paired_gain
 from search.insight.comparison import ranked
 from search.insight.edges import at_an_edge
 from search.results import SweepResults
@@ -15,6 +16,8 @@ LOWERED = 0.95
 """An alignment loss counts as lowered from under this share of its first epoch's."""
 MOST = 0.5
 MANY_FAILED = 0.2
+FAR = 0.05
+"""By which a mean validation objective exceeds the test's, in the objective's unit."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ def alarms(results: SweepResults) -> list[Alarm]:
     """Every alarm of a sweep, running or not; the sweep's first, then each student's."""
     found = list(_weak_teacher(results))
     for student in results.trials:
-        for check in (_better_than_its_teacher, _idle_alignment, _edges, _collapsed, _failures):
+        for check in (_better_than_its_teacher, _idle_alignment, _edges, _collapsed, _failures, _far_above_test):
             found += check(results, student)
     return found
 
@@ -131,6 +134,24 @@ def _failures(results: SweepResults, student: str) -> Iterator[Alarm]:
             "many failures",
             f"{len(failed)} of {len(ended)} trials failed, {n} of them with: {reason}.",
             "What they would have shown is missing: mend the cause, or narrow the space to where trials live.",
+        )
+
+
+def _far_above_test(results: SweepResults, student: str) -> Iterator[Alarm]:
+    """The confirmed winner's validation exceeds its test by a margin, over seeds, and not by chance."""
+    found = results.confirmed.get(student)
+    if found is None or found.winner is None:
+        return
+    metric, runs = results.sweep.objective.metric, found.winner.runs
+    test = f"test_{metric.removeprefix('val_')}"
+    excess = paired_gain([_sign(results) * (runs[seed][metric] - runs[seed][test]) for seed in found.seeds])
+    if excess.told_from_chance and excess.mean > FAR:
+        yield Alarm(
+            student,
+            "validation far above test",
+            f"its confirmed {metric} is better than its {test} by {excess.mean:.3f} ({excess.low:.3f} to "
+            f"{excess.high:.3f}): the search fitted the validation clips, or the test clips are harder.",
+            "Believe the test clips, and give validation more clips and speakers like those of the test.",
         )
 
 

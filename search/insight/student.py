@@ -26,6 +26,7 @@ class Insight:
     alpha_temperature: AlphaTemperature
     layers: tuple[LayerEffect, ...]
     agreements: tuple[Agreement, ...]
+    confirmed: tuple[Agreement, ...]
 
 
 def insight_of(results: SweepResults, student: str) -> Insight:
@@ -39,4 +40,15 @@ def insight_of(results: SweepResults, student: str) -> Insight:
         alpha_temperature(compared),
         layer_effects(compared),
         agreements(trials, final_values(trials, maximise)),
+        agreements(trials, _confirmed_values(results, student)),
     )
+
+
+def _confirmed_values(results: SweepResults, student: str) -> dict[int, float]:
+    """Number of each confirmed trial to its mean objective over seeds."""
+    found = results.confirmed.get(student)
+    if found is None or not found.seeds:
+        return {}
+    candidates = [(arm.trial_number, arm) for arm in found.arms if arm.kind == "candidate" and arm.runs]
+    metric = found.objective.metric
+    return {number: found.spread(arm, metric).mean for number, arm in candidates if number is not None}

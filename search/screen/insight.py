@@ -59,7 +59,9 @@ def _told(insight: Insight) -> Iterator[tuple[str, str]]:
     if insight.layers:
         yield "teacher layers", _layers(insight.layers)
     if insight.agreements:
-        yield "early stopping", _agreements(insight.agreements)
+        yield "early stopping", f"rank correlation with the end: {_agreements(insight.agreements)}"
+    if any(one.correlation is not None for one in insight.confirmed):
+        yield "", f"with the confirmed means: {_agreements(insight.confirmed)}"
 
 
 def _importances(importances: Sequence[Importance]) -> str:
@@ -122,4 +124,4 @@ def _agreements(agreements: Sequence[Agreement]) -> str:
         else f"epoch {one.epoch} {CANNOT_TELL}, n={one.n_trials}"
         for one in agreements
     ]
-    return f"rank correlation with the end: {'; '.join(told)}"
+    return "; ".join(told)

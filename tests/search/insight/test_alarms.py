@@ -1,8 +1,13 @@
+from dataclasses import replace
+
 import pytest
 
+from search.confirm.results import Arm, Confirmation
 from search.insight.alarms import Alarm, alarms
 from search.results import SweepResults
 from search.states import TrialState
+from spaces.sweep import Objective
+from spaces.trial import TrialConfig
 
 TEACHER = {"f1": 0.95, "pauc": 0.99, "eer": 0.01}
 
@@ -103,3 +108,34 @@ def test_a_single_failure_is_no_alarm(recorded, end_trial, alarms_of):
     end_trial(record, "tiny_conv", [], TrialState.FAILED)
     end_trial(record, "tiny_conv", [0.5])
     assert alarms_of(record) == {}
+
+
+def confirmed(validation: list[float], test: list[float], metric: str = "val_pauc") -> dict[str, Confirmation]:
+    """A candidate on as many seeds as there are values."""
+    on_test = f"test_{metric.removeprefix('val_')}"
+    runs = {seed: {metric: v, on_test: t} for seed, (v, t) in enumerate(zip(validation, test, strict=True))}
+    arm = Arm("trial 0", "candidate", 0, TrialConfig(), runs, {})
+    return {"tiny_conv": Confirmation("tiny_conv", Objective(metric=metric), (arm,))}
+
+
+@pytest.mark.parametrize(
+    ("test", "kinds"),
+    [
+        ([0.8, 0.7, 0.75], ["validation far above test"]),  # by 0.1, 0.1 and 0.15
+        ([0.86, 0.76, 0.86], []),  # by 0.04
+        ([0.6, 0.9, 0.85], []),  # by 0.3, -0.1 and 0.05, which luck does
+        ([1.0, 0.9, 1.0], []),
+    ],
+)
+def test_a_confirmed_winner_whose_validation_exceeds_its_test_by_far_and_not_by_luck(recorded, test, kinds):
+    recorded.folder.write(recorded.open().sweep, {"teacher_metrics": {"val": TEACHER}})
+    results = replace(SweepResults.read(recorded.folder), confirmed=confirmed([0.9, 0.8, 0.9], test))
+    assert [alarm.kind for alarm in alarms(results)] == kinds
+
+
+def test_where_less_is_better_validation_is_far_above_test_when_it_is_far_less(recorded):
+    record = recorded.open({"objective.metric": "val_eer"})
+    recorded.folder.write(record.sweep, {"teacher_metrics": {"val": TEACHER}})
+    found = confirmed([0.1, 0.1, 0.1], [0.2, 0.21, 0.2], "val_eer")
+    [alarm] = alarms(replace(SweepResults.read(recorded.folder), confirmed=found))
+    assert alarm.told.startswith("its confirmed val_eer is better than its test_eer by 0.103 (0.089 to 0.118)")
