@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from math import isclose
 from typing import Any, NamedTuple
 
-from spaces.parameters import Choice, LayerSubset, Range, Varying
+from spaces.parameters import Choice, LayerSubset, Range, Varying, Widths
 from spaces.space import Space
 
 DOES_NOT_MATTER = "default"
@@ -47,7 +47,7 @@ def changes_of(recorded: Space, current: Space) -> Iterator[Change]:
 def _fields(key: str, old: Varying, new: Varying) -> Iterator[Change]:
     for field in type(old).model_fields:
         was, now = getattr(old, field), getattr(new, field)
-        if was != now and field != DOES_NOT_MATTER:
+        if was != now and (field != DOES_NOT_MATTER or _other_blocks(old, new)):
             yield Change(f"{key}.{field}", was, now, _narrows(field, old, new))
 
 
@@ -56,11 +56,18 @@ def _narrows(field: str, old: Varying, new: Varying) -> bool:
         # Optuna takes a number for whole or not once for a study.
         inside = old.low <= new.low and new.high <= old.high and _is_whole(old) == _is_whole(new)
         return field in ("low", "high", "step") and inside and _on_grid(old, new)
+    if isinstance(old, Widths) and isinstance(new, Widths):
+        return field in ("low", "high", "step") and set(new.grid) <= set(old.grid)
     if isinstance(old, Choice) and isinstance(new, Choice):
         return field == "choices" and set(new.choices) <= set(old.choices)
     if isinstance(old, LayerSubset) and isinstance(new, LayerSubset):
         return field.startswith("max_") and getattr(new, field) <= getattr(old, field)
     return False
+
+
+def _other_blocks(old: Varying, new: Varying) -> bool:
+    """Whether widths are of more blocks or fewer, which their default says."""
+    return isinstance(old, Widths) and isinstance(new, Widths) and len(old.default) != len(new.default)
 
 
 def _is_whole(numbers: Range) -> bool:

@@ -173,26 +173,27 @@ class Widths(Varying):
     def extremes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The narrowest and the widest student."""
         # Not ``high`` itself, which the steps may pass over.
-        return (self.low,) * len(self.default), (self._grid[-1],) * len(self.default)
+        return (self.low,) * len(self.default), (self.grid[-1],) * len(self.default)
 
     @property
-    def _grid(self) -> range:
+    def grid(self) -> range:
+        """The widths that a block may have."""
         return range(self.low, self.high + 1, self.step)
 
     def scaled(self, multiplier: float) -> Self:
         """The same with a default of ``multiplier`` times the width, each block's rounded down to the grid."""
         narrowed = [
-            max((at for at in self._grid if at <= multiplier * width), default=self.low) for width in self.default
+            max((at for at in self.grid if at <= multiplier * width), default=self.low) for width in self.default
         ]
         return self.model_copy(update={"default": tuple(narrowed)})
 
     def holds(self, value: Any) -> bool:
         is_list = isinstance(value, list | tuple) and len(value) == len(self.default)
-        return is_list and all(isinstance(width, int) and width in self._grid for width in value)
+        return is_list and all(isinstance(width, int) and width in self.grid for width in value)
 
     def suggest(self, trial: SuggestingTrial, key: str, n_layers: int) -> list[int]:
         names = _block_names(key, len(self.default))
-        return [trial.suggest_int(name, self.low, self._grid[-1], step=self.step) for name in names]
+        return [trial.suggest_int(name, self.low, self.grid[-1], step=self.step) for name in names]
 
     def point(self, key: str, value: Any, n_layers: int) -> dict[str, Any]:
         return dict(zip(_block_names(key, len(self.default)), value, strict=True))

@@ -7,33 +7,47 @@ from search.budget import HOUR
 from search.home import open_home
 from search.results import SweepResults
 from search.screen.confirm import print_confirmations
+from search.screen.insight import print_alarms, print_insight
 from search.states import TrialState
 
 
 def print_summary(results: SweepResults, again: str) -> None:
-    """Print each student's best beside its known points, the teacher, and what to do next.
+    """Print what won and by how much, whether to believe it, why, and what to do next.
 
     Args:
         again: the command that goes on with the sweep.
     """
-    console, sweep = Console(soft_wrap=True, highlight=False, markup=False), results.sweep
-    metric = sweep.objective.metric
-    console.print(f"sweep {sweep.name}: best {metric} on the validation clips")
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    _print_best(results, console)
+    print_confirmations(results, console)
+    print_alarms(results, console)
+    print_insight(results, console)
+    _print_next(results, again, console)
+
+
+def _print_best(results: SweepResults, console: Console) -> None:
+    """Each student's best beside its known points, and the teacher."""
+    metric = results.sweep.objective.metric
+    console.print(f"sweep {results.sweep.name}: best {metric} on the validation clips")
     table = Table()
     table.add_column("student", no_wrap=True)
     for column in ("ended", "pruned", "best", "its\nF1", "trial", "not\ndistilled", "guide"):
         table.add_column(column, justify="right")
-    for student in sweep.students:
+    for student in results.sweep.students:
         table.add_row(student, *_cells(results, student))
     console.print(table)
     teacher = results.facts["teacher_metrics"]["val"]
     name = metric.removeprefix("val_")
     console.print(f"teacher: validation {name} {teacher[name]:.3f}, F1 {teacher['f1']:.3f}")
+
+
+def _print_next(results: SweepResults, again: str, console: Console) -> None:
+    """What failed, what is yet to run, and what to do with what there is."""
+    sweep = results.sweep
     for reason in _reasons(results):
         console.print(f"failed: {reason}")
     for student in results.exhausted:
         console.print(f"{student}: its search space holds no further configuration; it ends with fewer trials")
-    print_confirmations(results, console)
     console.print(_spent(results))
     if results.n_missing and (limit := results.limit_reached):
         told = f"{limit} = {getattr(results.sweep.budget, limit.removeprefix('budget.')):g} is reached"
