@@ -107,7 +107,7 @@ def distune(task: Task) -> Parts:
     profile, board = Profile(), SweepBoard("replay", METRIC, "max")
     board.add_student(STUDENT, UNENDING, EPOCHS)
     searcher = SweepSearcher(record, {}, given_shares(task.sweep.resources, record.spaces, 0), profile)
-    ladders = StudentLadders(restored_ladders(record, record.spaces), METRIC)
+    ladders = StudentLadders(restored_ladders(record), METRIC)
     return searcher, ladders, [Recorder(searcher, ladders, Silent(), board, profile)]
 
 

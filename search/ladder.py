@@ -5,11 +5,12 @@ rung, a trial goes on if it is among the best ``1 / reduction_factor`` of those 
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 ALWAYS_GO_ON = 2
 """So many of the best at a rung go on, whatever their share: with one, the first to arrive would have to be beaten."""
+NOBODY_SPARED: tuple[int, ...] = (0,)
 
 
 def rungs(grace_epochs: int, reduction_factor: int, max_epochs: int) -> list[int]:
@@ -61,7 +62,7 @@ class Ladder:
     rungs: list[int]
     reduction_factor: int
     maximise: bool
-    spared: tuple[int, ...] = (0,)
+    spared: tuple[int, ...] = NOBODY_SPARED
     reached: dict[int, dict[int, float]] = field(default_factory=dict)
 
     def report(self, trial: int, epoch: int, value: float) -> bool:
@@ -88,8 +89,12 @@ class Ladder:
         seen[trial] = value
         if self.rungs.index(epoch) < self.spared[trial % len(self.spared)]:
             return True
-        better = sum(other > value if self.maximise else other < value for other in seen.values())
-        return better < max(ALWAYS_GO_ON, -(-len(seen) // self.reduction_factor))
+        return self.n_better(trial, seen) < max(ALWAYS_GO_ON, -(-len(seen) // self.reduction_factor))
+
+    def n_better(self, trial: int, seen: Mapping[int, float]) -> int:
+        """How many of those that got to a rung stand above a trial there."""
+        value = seen[trial]
+        return sum(other > value if self.maximise else other < value for other in seen.values())
 
     def restore(self, reports: Iterable[tuple[int, int, float]]) -> None:
         """Rebuild the rungs from recorded (trial, epoch, value); the order does not matter."""

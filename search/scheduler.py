@@ -8,7 +8,7 @@ from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from search.ladder import Ladder, brackets, rungs
+from search.ladder import NOBODY_SPARED, Ladder, brackets, rungs
 from search.trials import TrialRecord
 from spaces.space import Space
 from spaces.sweep import SweepConfig
@@ -18,11 +18,11 @@ log = logging.getLogger(__name__)
 WARMUP = "optimizer.warmup_epochs"
 
 
-def restored_ladders(record: TrialRecord, spaces: Mapping[str, Space]) -> dict[str, Ladder]:
+def restored_ladders(record: TrialRecord) -> dict[str, Ladder]:
     """Each student's ladder as the recorded reports left it."""
     ladders = {}
     for student, study in record.studies.items():
-        ladders[student] = _ladder(record.sweep, student, spaces[student])
+        ladders[student] = _ladder(record, student)
         ladders[student].restore(
             (trial.number, epoch, value)
             for trial in study.get_trials(deepcopy=False)
@@ -31,28 +31,32 @@ def restored_ladders(record: TrialRecord, spaces: Mapping[str, Space]) -> dict[s
     return ladders
 
 
-def _ladder(sweep: SweepConfig, student: str, space: Space) -> Ladder:
-    """A student's ladder before the first report."""
-    stopping, maximise = sweep.early_stopping, sweep.objective.mode == "max"
-    if stopping.scheduler == "none":
-        return Ladder([], stopping.reduction_factor, maximise)
-    grace, warmup = sweep.grace_epochs_of(student), longest_warmup(sweep, student, space)
+def _ladder(record: TrialRecord, student: str) -> Ladder:
+    """A student's ladder before any report."""
+    sweep, stopping = record.sweep, record.sweep.early_stopping
+    epochs, spared = [], NOBODY_SPARED
+    if stopping.scheduler != "none":
+        first = _first_rung(sweep, student, record.spaces[student])
+        epochs = rungs(first, stopping.reduction_factor, sweep.epochs_of(student))
+    if stopping.scheduler == "hyperband":
+        spared = brackets(len(epochs), stopping.reduction_factor, sweep.search.seed)
+    return Ladder(epochs, stopping.reduction_factor, sweep.objective.mode == "max", spared)
+
+
+def _first_rung(sweep: SweepConfig, student: str, space: Space) -> int:
+    """The grace period; longer where a trial of the space can be warming up for longer.
+
+    Before its learning rate is reached, a trial says nothing of it.
+    """
+    grace, held = sweep.grace_epochs_of(student), space.fixed.keys() & {WARMUP}
+    if WARMUP in space.parameters:
+        warmup = int(max(space.parameters[WARMUP].extremes))
+    else:
+        warmup = sweep.trial_config(student, {key: space.fixed[key] for key in held}, 0).optimizer.warmup_epochs
     if grace < warmup:
         told = "%s: first rung at epoch %d rather than %d, because the learning rate warms up until then"
         log.info(told, student, warmup, grace)
-    epochs = rungs(max(grace, warmup), stopping.reduction_factor, sweep.epochs_of(student))
-    if stopping.scheduler == "asha":
-        return Ladder(epochs, stopping.reduction_factor, maximise)
-    spared = brackets(len(epochs), stopping.reduction_factor, sweep.search.seed)
-    return Ladder(epochs, stopping.reduction_factor, maximise, spared)
-
-
-def longest_warmup(sweep: SweepConfig, student: str, space: Space) -> int:
-    """The most epochs of warm-up that a trial of the space can have; before its learning rate is reached."""
-    if WARMUP in space.parameters:
-        return int(max(space.parameters[WARMUP].extremes))
-    held = {WARMUP: space.fixed[WARMUP]} if WARMUP in space.fixed else {}
-    return sweep.trial_config(student, held, number=0).optimizer.warmup_epochs
+    return max(grace, warmup)
 
 
 class StudentLadders(FIFOScheduler):
