@@ -48,11 +48,12 @@ def _first_rung(sweep: SweepConfig, student: str, space: Space) -> int:
 
     Before its learning rate is reached, a trial says nothing of it.
     """
-    grace, held = sweep.grace_epochs_of(student), space.fixed.keys() & {WARMUP}
+    grace = sweep.grace_epochs_of(student)
     if WARMUP in space.parameters:
         warmup = int(max(space.parameters[WARMUP].extremes))
     else:
-        warmup = sweep.trial_config(student, {key: space.fixed[key] for key in held}, 0).optimizer.warmup_epochs
+        held = {key: value for key, value in space.fixed.items() if key == WARMUP}
+        warmup = sweep.trial_config(student, held, number=0).optimizer.warmup_epochs
     if grace < warmup:
         told = "%s: first rung at epoch %d rather than %d, because the learning rate warms up until then"
         log.info(told, student, warmup, grace)
