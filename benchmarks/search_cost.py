@@ -38,7 +38,7 @@ from rich.console import Console
 from rich.table import Table
 from search_curves import EPOCHS, STUDENT, read_table
 from search_simulation import METRIC, SimulatedTrial, SimulatedTune
-from search_surrogate import N_LAYERS, Curves, World, encoded, held_out, values_of
+from search_surrogate import N_LAYERS, Curves, World, encoded, held_out, noise_of_seeds, values_of
 
 from search.profile import Profile
 from search.record import SweepRecord
@@ -107,7 +107,7 @@ def distune(task: Task) -> Parts:
     profile, board = Profile(), SweepBoard("replay", METRIC, "max")
     board.add_student(STUDENT, UNENDING, EPOCHS)
     searcher = SweepSearcher(record, {}, given_shares(task.sweep.resources, record.spaces, 0), profile)
-    ladders = StudentLadders(restored_ladders(record, record.spaces), METRIC)
+    ladders = StudentLadders(restored_ladders(record), METRIC)
     return searcher, ladders, [Recorder(searcher, ladders, Silent(), board, profile)]
 
 
@@ -182,10 +182,10 @@ def main() -> None:
     rows = np.stack([encoded(values_of(row["params"])) for row in table])
     objective = np.array([row[METRIC] for row in table])
     console = Console()
-    console.print(held_out(rows, objective, [row["of"] for row in table]))
-    search = partial(
-        searched, Curves.fitted(rows, objective), overrides=parse_overrides(args.set), n_epochs=args.epochs
-    )
+    curves, groups = Curves.fitted(rows, objective), [row["of"] for row in table]
+    for described in (held_out, noise_of_seeds):
+        console.print(described(curves, groups))
+    search = partial(searched, curves, overrides=parse_overrides(args.set), n_epochs=args.epochs)
     with ProcessPoolExecutor(args.processes, get_context("spawn")) as pool:
         asked = {arm: [pool.submit(search, arm=arm, seed=seed) for seed in range(args.seeds)] for arm in args.arms}
         traces = {arm: [future.result() for future in futures] for arm, futures in asked.items()}
@@ -256,7 +256,10 @@ def plot(best: Mapping[str, np.ndarray], worth: Mapping[str, np.ndarray], file: 
             epochs = np.arange(1, len(middle) + 1)
             (line,) = panel.plot(epochs, middle, label=arm, linewidth=2 if arm == "distune" else 1.2)
             panel.fill_between(epochs, low, high, color=line.get_color(), alpha=0.12, linewidth=0)
-        panel.set(title=title, xlabel="epochs spent", xscale="log", xlim=(EPOCHS, None))
+        ticks = [EPOCHS, 50, *shown_epochs(len(epochs))]
+        panel.set(title=title, xlabel="epochs spent", xscale="log", xlim=(EPOCHS, len(epochs)))
+        panel.set_xticks(ticks, [str(tick) for tick in ticks])
+        panel.minorticks_off()
         panel.grid(alpha=0.3)
     panels[0].set(ylabel=METRIC, ylim=(0.5, 1.0))
     panels[0].legend(loc="lower right")

@@ -7,14 +7,16 @@ process takes for noise in the components, and the jitter of a real curve that e
 correlated over epochs. `held_out` says how well curves of unseen configurations are predicted.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 from scipy.stats import spearmanr
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.model_selection import GroupKFold
@@ -29,6 +31,7 @@ N_WAVES = 1024  # random Fourier features of a draw from the prior
 N_FOLDS = 10
 N_ALIKE = 15  # real curves among which a trial's jitter is drawn
 SMOOTHNESS = 2.5  # of the Matérn kernel
+SHORTEST_AND_LONGEST = 0.3, 30.0  # lengths of the kernel; features span 0 to 1
 UNSURE = 0.002  # keeps log-odds of 0 and 1 finite; a step of val_pauc is about 0.0005
 
 
@@ -81,7 +84,6 @@ class Process:
 
     Attributes:
         lengths: of the kernel, a feature each.
-        weights: of the table's rows in the mean, (rows,).
         solve: the inverse of the kernel among the rows with noise, (rows, rows).
     """
 
@@ -94,15 +96,25 @@ class Process:
 
     @classmethod
     def fitted(cls, rows: Floats, scores: Floats) -> "Process":
+        """Kernel and noise of the largest marginal likelihood."""
         scale = float(scores.var())
-        matern = Matern(np.ones(rows.shape[1]), (0.3, 30), nu=SMOOTHNESS)
-        kernel = ConstantKernel(scale, (0.01 * scale, 100 * scale)) * matern + WhiteKernel(
-            scale / 4, (1e-3 * scale, scale)
-        )
-        fit = GaussianProcessRegressor(kernel, normalize_y=False).fit(rows, scores).kernel_
-        variance, lengths, noise = fit.k1.k1.constant_value, fit.k1.k2.length_scale, fit.k2.noise_level
+        kernel = ConstantKernel(scale, (0.01 * scale, 100 * scale)) * Matern(
+            np.ones(rows.shape[1]), SHORTEST_AND_LONGEST, nu=SMOOTHNESS
+        ) + WhiteKernel(scale / 4, (1e-3 * scale, scale))
+        with warnings.catch_warnings():
+            # A feature without effect ends at the longest length, as it should.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fit = GaussianProcessRegressor(kernel).fit(rows, scores).kernel_
+        return cls.of(fit.k1.k1.constant_value, fit.k1.k2.length_scale, fit.k2.noise_level, rows, scores)
+
+    @classmethod
+    def of(cls, variance: float, lengths: Floats, noise: float, rows: Floats, scores: Floats) -> "Process":
         among = variance * Matern(lengths, nu=SMOOTHNESS)(rows) + noise * np.eye(len(rows))
         return cls(variance, lengths, noise, rows, scores, np.linalg.inv(among))
+
+    def seeing(self, seen: NDArray[np.intp]) -> "Process":
+        """The same kernel and noise, with some of the rows alone."""
+        return self.of(self.variance, self.lengths, self.noise, self.rows[seen], self.scores[seen])
 
     def covariance(self, asked: Floats) -> Floats:
         """(asked, rows)."""
@@ -137,6 +149,10 @@ class Curves:
         scores = (curves - center) @ components.T
         return cls(rows, curves, center, components, tuple(Process.fitted(rows, column) for column in scores.T))
 
+    def seeing(self, seen: NDArray[np.intp]) -> "Curves":
+        """Conditioned on some of the runs alone."""
+        return replace(self, processes=tuple(process.seeing(seen) for process in self.processes))
+
     @property
     def jitter(self) -> Floats:
         """What the components do not hold of each real curve, (runs, epochs)."""
@@ -169,15 +185,16 @@ class World:
         Args:
             trial: seeds its noise, with the world's seed.
         """
-        return self.curves(values, [np.random.default_rng([self.seed, *trial])])[0]
+        return self.curves(encoded(values), [np.random.default_rng([self.seed, *trial])])[0]
 
     def worth(self, values: Mapping[str, Any], n_seeds: int = 64) -> float:
         """The best epoch's objective, in the mean over seeds: what training the configuration again would give."""
-        return float(self.curves(values, [np.random.default_rng(seed) for seed in range(n_seeds)]).max(1).mean())
+        noises = [np.random.default_rng([self.seed, seed]) for seed in range(n_seeds)]
+        return float(self.curves(encoded(values), noises).max(1).mean())
 
-    def curves(self, values: Mapping[str, Any], noises: Sequence[np.random.Generator]) -> Floats:
-        asked = encoded(values)[None]
-        scores = np.array([draw.at(asked)[0] for draw in self._draws])
+    def curves(self, row: Floats, noises: Sequence[np.random.Generator]) -> Floats:
+        """One encoded configuration trained with several noises, (noises, epochs)."""
+        scores = np.array([draw.at(row[None])[0] for draw in self._draws])
         noisy = np.stack([scores + self._noise * noise.standard_normal(len(scores)) for noise in noises])
         smooth = self.table.center + noisy @ self.table.components
         alike = np.argsort(np.abs(self.final - smooth[:, -1:]), axis=1)[:, :N_ALIKE]
@@ -205,27 +222,43 @@ class _Draw:
         return np.cos(asked @ self._waves.T + self._phases) @ self._heights
 
 
-def held_out(rows: Floats, objective: Floats, groups: Sequence[int]) -> Table:
-    """How well curves of configurations that the process has not seen are predicted, beside the table's mean curve.
+def held_out(curves: Curves, groups: Sequence[int]) -> Table:
+    """How well curves of unseen configurations are predicted, beside the table's mean curve.
+
+    Kernels and components are those of the whole table; what they see leaves the fold out.
 
     Args:
-        objective: as reported, (runs, epochs).
         groups: runs of one configuration share a number, and are held out together.
     """
+    objective = from_log_odds(curves.curves)
     predicted, mean = np.empty_like(objective), np.empty_like(objective)
-    for seen, unseen in GroupKFold(N_FOLDS).split(rows, groups=groups):
-        predicted[unseen] = Curves.fitted(rows[seen], objective[seen]).predicted(rows[unseen])
+    for seen, unseen in GroupKFold(N_FOLDS).split(curves.rows, groups=groups):
+        predicted[unseen] = curves.seeing(seen).predicted(curves.rows[unseen])
         mean[unseen] = objective[seen].mean(0)
-    title = f"curves predicted, {N_FOLDS}-fold, {len(rows)} runs"
+    title = f"curves predicted, {N_FOLDS}-fold, {len(objective)} runs"
     table = Table("by", "value", "R2", "rank correlation", "mean error", title=title, title_justify="left")
-    for by, curves in (("Gaussian process", predicted), ("mean curve", mean)):
-        for value, told, real in (
-            ("final", curves[:, -1], objective[:, -1]),
-            ("best", curves.max(1), objective.max(1)),
-            ("every epoch", curves.ravel(), objective.ravel()),
+    for by, told in (("Gaussian process", predicted), ("mean curve", mean)):
+        for value, one, other in (
+            ("final", told[:, -1], objective[:, -1]),
+            ("best", told.max(1), objective.max(1)),
+            ("every epoch", told.ravel(), objective.ravel()),
         ):
-            r2 = 1 - ((told - real) ** 2).sum() / ((real - real.mean()) ** 2).sum()
-            table.add_row(
-                by, value, f"{r2:.2f}", f"{spearmanr(told, real)[0]:.2f}", f"{np.abs(told - real).mean():.3f}"
-            )
+            r2 = 1 - ((one - other) ** 2).sum() / ((other - other.mean()) ** 2).sum()
+            correlation, error = spearmanr(one, other)[0], np.abs(one - other).mean()
+            table.add_row(by, value, f"{r2:.2f}", f"{correlation:.2f}", f"{error:.3f}")
+    return table
+
+
+def noise_of_seeds(curves: Curves, groups: Sequence[int]) -> Table:
+    """How far two runs of one configuration lie apart, in the table and in the world: their standard deviation."""
+    pairs = [(groups.index(group), at) for at, group in enumerate(groups) if groups.index(group) != at]
+    title = f"standard deviation over training seeds, {len(pairs)} configurations run twice"
+    table = Table("of", "final", "best", "every epoch", title=title, title_justify="left")
+    if pairs:
+        real = from_log_odds(curves.curves)
+        world, noises = World(curves, seed=0), [np.random.default_rng(seed) for seed in (1, 2)]
+        drawn = np.stack([world.curves(curves.rows[one], noises) for one, _ in pairs], 1)
+        for of, (first, second) in (("table", real[np.transpose(pairs)]), ("world", drawn)):
+            apart = first[:, -1] - second[:, -1], first.max(1) - second.max(1), first - second
+            table.add_row(of, *(f"{np.sqrt((values**2).mean() / 2):.3f}" for values in apart))
     return table

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 ALWAYS_GO_ON = 2
 """So many of the best at a rung go on, whatever their share: with one, the first to arrive would have to be beaten."""
+NOBODY_SPARED: tuple[int, ...] = (0,)
 
 
 def rungs(grace_epochs: int, reduction_factor: int, max_epochs: int) -> list[int]:
@@ -61,7 +62,7 @@ class Ladder:
     rungs: list[int]
     reduction_factor: int
     maximise: bool
-    spared: tuple[int, ...] = (0,)
+    spared: tuple[int, ...] = NOBODY_SPARED
     reached: dict[int, dict[int, float]] = field(default_factory=dict)
 
     def report(self, trial: int, epoch: int, value: float) -> bool:

@@ -1,7 +1,7 @@
 """What a sweep found, read from its record alone."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import optuna
@@ -72,9 +72,9 @@ class SweepResults:
     facts: Mapping[str, Any]
     trials: Mapping[str, list[FrozenTrial]]
     to_begin: Mapping[str, int]
-    exhausted: tuple[str, ...]
-    confirmed: Mapping[str, Confirmation]
-    spent: Spent
+    exhausted: tuple[str, ...] = ()
+    confirmed: Mapping[str, Confirmation] = field(default_factory=dict)
+    spent: Spent = field(default_factory=Spent)
 
     @classmethod
     def read(cls, folder: SweepFolder) -> Self:

@@ -9,7 +9,7 @@ from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from search.ladder import Ladder, brackets, rungs
+from search.ladder import NOBODY_SPARED, Ladder, brackets, rungs
 from search.pareto_ladder import ParetoLadder
 from search.trials import TrialRecord
 from spaces.space import Space
@@ -20,11 +20,11 @@ log = logging.getLogger(__name__)
 WARMUP = "optimizer.warmup_epochs"
 
 
-def restored_ladders(record: TrialRecord, spaces: Mapping[str, Space]) -> dict[str, Ladder]:
+def restored_ladders(record: TrialRecord) -> dict[str, Ladder]:
     """Each student's ladder as the recorded reports left it."""
     ladders = {}
     for student, study in record.studies.items():
-        ladders[student] = _ladder(record, student, spaces[student])
+        ladders[student] = _ladder(record, student)
         ladders[student].restore(
             (trial.number, epoch, value)
             for trial in study.get_trials(deepcopy=False)
@@ -33,35 +33,36 @@ def restored_ladders(record: TrialRecord, spaces: Mapping[str, Space]) -> dict[s
     return ladders
 
 
-def _ladder(record: TrialRecord, student: str, space: Space) -> Ladder:
-    """A student's ladder before the first report."""
-    sweep = record.sweep
-    settings = _rungs(sweep, student, space), sweep.early_stopping.reduction_factor, sweep.objective.mode == "max"
-    spared: tuple[int, ...] = (0,)
-    if sweep.early_stopping.scheduler == "hyperband":
-        spared = brackets(len(settings[0]), sweep.early_stopping.reduction_factor, sweep.search.seed)
+def _ladder(record: TrialRecord, student: str) -> Ladder:
+    """A student's ladder before any report."""
+    sweep, stopping = record.sweep, record.sweep.early_stopping
+    epochs, spared = [], NOBODY_SPARED
+    if stopping.scheduler != "none":
+        first = _first_rung(sweep, student, record.spaces[student])
+        epochs = rungs(first, stopping.reduction_factor, sweep.epochs_of(student))
+    if stopping.scheduler == "hyperband":
+        spared = brackets(len(epochs), stopping.reduction_factor, sweep.search.seed)
+    settings = epochs, stopping.reduction_factor, sweep.objective.mode == "max", spared
     if record.minimises_size(student):
-        return ParetoLadder(*settings, spared, size_of=partial(record.size_of, student))
-    return Ladder(*settings, spared)
+        return ParetoLadder(*settings, size_of=partial(record.size_of, student))
+    return Ladder(*settings)
 
 
-def _rungs(sweep: SweepConfig, student: str, space: Space) -> list[int]:
-    """The epochs at which the student's trials are compared, none of them within warm-up."""
-    if sweep.early_stopping.scheduler == "none":
-        return []
-    grace, warmup = sweep.grace_epochs_of(student), longest_warmup(sweep, student, space)
+def _first_rung(sweep: SweepConfig, student: str, space: Space) -> int:
+    """The grace period; longer where a trial of the space can be warming up for longer.
+
+    Before its learning rate is reached, a trial says nothing of it.
+    """
+    grace = sweep.grace_epochs_of(student)
+    if WARMUP in space.parameters:
+        warmup = int(max(space.parameters[WARMUP].extremes))
+    else:
+        held = {key: value for key, value in space.fixed.items() if key == WARMUP}
+        warmup = sweep.trial_config(student, held, number=0).optimizer.warmup_epochs
     if grace < warmup:
         told = "%s: first rung at epoch %d rather than %d, because the learning rate warms up until then"
         log.info(told, student, warmup, grace)
-    return rungs(max(grace, warmup), sweep.early_stopping.reduction_factor, sweep.epochs_of(student))
-
-
-def longest_warmup(sweep: SweepConfig, student: str, space: Space) -> int:
-    """The most epochs of warm-up that a trial of the space can have; before its learning rate is reached."""
-    if WARMUP in space.parameters:
-        return int(max(space.parameters[WARMUP].extremes))
-    held = {WARMUP: space.fixed[WARMUP]} if WARMUP in space.fixed else {}
-    return sweep.trial_config(student, held, number=0).optimizer.warmup_epochs
+    return max(grace, warmup)
 
 
 class StudentLadders(FIFOScheduler):

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial
 
 from search.results import begun_trials
 from search.states import TrialState
+from spaces.space import Space
 from spaces.sweep import SweepConfig
 from spaces.trial import TrialConfig
 
@@ -44,7 +45,10 @@ class TrialRecord(ABC):
     Attributes:
         storage: holds the studies.
         studies: student to its study.
+        spaces: student to what its trials are drawn from.
     """
+
+    spaces: Mapping[str, Space]
 
     def __init__(self, sweep: SweepConfig, storage: BaseStorage, studies: Mapping[str, optuna.Study]) -> None:
         self.sweep, self.storage, self.studies = sweep, storage, studies

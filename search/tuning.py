@@ -28,8 +28,7 @@ from trainables.distill import DistillTrainable
 def run_trials(record: TrialRecord, shared: Shared, tracker: Tracker, folder: SweepFolder, profile: Profile) -> None:
     """One Ray Tune run over all students; Ray must have been started."""
     sweep = record.sweep
-    ladders = StudentLadders(restored_ladders(record, shared.spaces), sweep.objective.metric)
-    board = _board(record)
+    ladders, board = StudentLadders(restored_ladders(record), sweep.objective.metric), _board(record)
     with profile.stage("measuring memory"):
         shares = shares_of(sweep, shared.spaces, shared.n_layers, str(shared.corpus), shared.teacher.head_fingerprint)
     meter = Meter(record)

@@ -6,7 +6,6 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState as OptunaState
 
-from search.ladder import Ladder
 from search.scheduler import restored_ladders
 from search.states import TrialState
 from search.trials import Proposal
@@ -16,10 +15,6 @@ from tests.search.conftest import SPACE
 
 def drawn(record, student: str, n: int) -> list[dict]:
     return [record.propose(student).config.flat() for _ in range(n)]
-
-
-def restored(record) -> dict[str, Ladder]:
-    return restored_ladders(record, record.spaces)
 
 
 def left_over(record) -> list[Proposal]:
@@ -184,14 +179,14 @@ def test_ladders_stand_as_the_reports_left_them(recorded, end_trial):
     record = recorded.open(changes)
     end_trial(record, "tiny_conv", [0.5, 0.6, 0.7, 0.7, 0.7, 0.8])
     end_trial(record, "tiny_conv", [0.4, 0.3], TrialState.PRUNED)
-    ladders = restored(recorded.open(changes))
+    ladders = restored_ladders(recorded.open(changes))
     assert ladders["tiny_conv"].rungs == [2, 6]
     assert ladders["tiny_conv"].reached == {2: {0: 0.6, 1: 0.3}, 6: {0: 0.8}}
     assert ladders["mobilenetv3"].reached == {}
 
 
 def test_without_a_scheduler_a_ladder_has_no_rungs(recorded):
-    ladders = restored(recorded.open({"early_stopping.scheduler": "none"}))
+    ladders = restored_ladders(recorded.open({"early_stopping.scheduler": "none"}))
     assert [ladder.rungs for ladder in ladders.values()] == [[], []]
 
 
@@ -207,7 +202,7 @@ def test_without_a_scheduler_a_ladder_has_no_rungs(recorded):
 def test_the_first_rung_is_no_shorter_than_the_longest_warm_up_and_that_is_told(recorded, caplog, warmup, first_rung):
     space = Space.model_validate({key: value | warmup.get(key, {}) for key, value in SPACE.model_dump().items()})
     caplog.set_level("INFO", "search.scheduler")
-    ladders = restored(recorded.open({"early_stopping.grace_epochs": 1}, space))
+    ladders = restored_ladders(recorded.open({"early_stopping.grace_epochs": 1}, space))
     assert [ladder.rungs[0] for ladder in ladders.values()] == [first_rung, first_rung]
     told = f"first rung at epoch {first_rung} rather than 1, because the learning rate warms up until then"
     messages = [record.getMessage() for record in caplog.records if record.name == "search.scheduler"]
@@ -217,7 +212,7 @@ def test_the_first_rung_is_no_shorter_than_the_longest_warm_up_and_that_is_told(
 def test_hyperband_spares_some_trials_the_first_rungs(recorded):
     changes = {"early_stopping.grace_epochs": 2, "early_stopping.reduction_factor": 2}
     asha, hyperband = (
-        restored(recorded.open(changes | {"early_stopping.scheduler": scheduler}))["tiny_conv"]
+        restored_ladders(recorded.open(changes | {"early_stopping.scheduler": scheduler}))["tiny_conv"]
         for scheduler in ("asha", "hyperband")
     )
     assert asha.rungs == hyperband.rungs == [2, 4, 8]

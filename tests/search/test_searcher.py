@@ -90,7 +90,8 @@ def test_a_sweep_is_finished_when_its_last_trials_are_over(recorded):
 def test_a_trial_out_of_memory_comes_back_with_twice_the_share(recorded):
     searcher = searcher_of(recorded.open({"budget.trials": 1}))
     first, _ = suggested(searcher, 2)
-    assert searcher.run_again("tiny_conv", 0, gpu_share=0.25)
+    assert searcher.enlarge("tiny_conv", 0, gpu_share=0.25)
+    searcher.run_again("tiny_conv", 0)
     again = searcher.suggest("tune-2")
     assert again == first | {"resources": {"cpu": 1, "gpu": 0.5}}
 
@@ -98,5 +99,5 @@ def test_a_trial_out_of_memory_comes_back_with_twice_the_share(recorded):
 def test_a_trial_out_of_a_whole_gpu_s_memory_does_not_come_back(recorded):
     searcher = searcher_of(recorded.open({"budget.trials": 1}))
     suggested(searcher, 2)
-    assert not searcher.run_again("tiny_conv", 0, gpu_share=1.0)
+    assert not searcher.enlarge("tiny_conv", 0, gpu_share=1.0)
     assert searcher.suggest("tune-2") is None

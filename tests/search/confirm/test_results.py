@@ -125,7 +125,7 @@ def test_a_winner_that_learns_nothing_from_the_teacher_is_told():
 def shown(found: Confirmation, width: int = 80) -> str:
     screen = io.StringIO()
     sweep = SweepConfig.model_validate({"name": "first", "data": {"path": "clips"}, "students": [found.student]})
-    results = SweepResults(sweep, {}, {}, {found.student: found})
+    results = SweepResults(sweep, {}, {}, {}, confirmed={found.student: found})
     print_confirmations(results, Console(file=screen, width=width, soft_wrap=True))
     return screen.getvalue()
 
