@@ -210,10 +210,10 @@ def test_a_sweep_that_minimised_no_size_is_another(recorded):
 
 
 def test_a_resumed_sweep_has_the_ladder_of_the_uninterrupted_one(recorded):
-    record = open_sized(recorded, TWO | {"budget.epochs": 9, "early_stopping.grace_epochs": 1})
+    record = open_sized(recorded, TWO | {"budget.epochs": 9, "early_stopping.grace_epochs": 2})
     run_two(record, 6)
     ladder = restored_ladders(record)["tiny_conv"]
-    assert isinstance(ladder, ParetoLadder) and set(ladder.reached[1]) == set(range(6))
+    assert isinstance(ladder, ParetoLadder) and set(ladder.reached[2]) == set(range(6))
     sizes = [trial.user_attrs["size"]["flash_kb"] for trial in record.trials("tiny_conv")]
     assert [ladder.size_of(number) for number in range(6)] == sizes
 
