@@ -8,7 +8,7 @@ from pathlib import Path
 from common import machine
 
 from search.home import open_home
-from search.results import SweepResults
+from search.record.results import SweepResults
 
 ROOT = Path(__file__).parents[1]
 

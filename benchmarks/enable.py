@@ -23,7 +23,7 @@ from common import machine
 from rich.console import Console
 from rich.table import Table
 
-from search.results import SweepResults
+from search.record.results import SweepResults
 from search.sweep import Sweep
 from spaces.sweep import parse_overrides
 from spaces.trial import TrialConfig

@@ -16,7 +16,7 @@ from common import machine
 from generated_clips import write_clips
 from rich.console import Console
 
-from search.profile import Profile
+from search.run.profile import Profile
 from search.sweep import Sweep
 from spaces.sweep import parse_overrides
 

@@ -37,7 +37,7 @@ from rich.console import Console
 from rich.table import Table
 
 from search.home import open_home
-from search.results import SweepResults
+from search.record.results import SweepResults
 from search.screen.steps import silent_steps
 from search.sweep import Sweep
 from trainables.audio.synthesis import SynthesisRequest, synthesise
@@ -149,7 +149,7 @@ def last_record(writes: list[Call]) -> float:
 
 def distune(tree: dict[str, Any]) -> Measured:
     import search.sweep
-    from search.searcher import SweepSearcher
+    from search.run.searcher import SweepSearcher
     from search.tracking.store import TrackingStore
 
     with (

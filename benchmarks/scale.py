@@ -33,10 +33,10 @@ from ray.cluster_utils import Cluster
 from rich.console import Console
 from rich.table import Table
 
-from search import teacher_pool
 from search.home import open_home
+from search.prepare import teacher_pool
+from search.prepare.shared import Shared, make_shared
 from search.screen.steps import Tell, silent_steps
-from search.shared import Shared, make_shared
 from spaces.sweep import Data, SweepConfig, Views
 from spaces.trial import TrialConfig
 from trainables.audio.check import load_clips

@@ -22,7 +22,7 @@ from orchestration import last_record, run_sweep, sweep_tree, timed
 from rich.console import Console
 from rich.table import Table
 
-from search.searcher import SweepSearcher
+from search.run.searcher import SweepSearcher
 from search.tracking.store import TrackingStore
 
 CLIPS = {"n_positive": 12, "n_hard_negative": 3, "n_negative": 12}

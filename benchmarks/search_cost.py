@@ -40,13 +40,13 @@ from search_curves import EPOCHS, STUDENT, read_table
 from search_simulation import METRIC, SimulatedTrial, SimulatedTune
 from search_surrogate import N_LAYERS, Curves, World, encoded, held_out, noise_of_seeds, values_of
 
-from search.profile import Profile
-from search.record import SweepRecord
-from search.recorder import Recorder
-from search.scheduler import StudentLadders, restored_ladders
+from search.record.sweep import SweepRecord
+from search.run.profile import Profile
+from search.run.recorder import Recorder
+from search.run.scheduler import StudentLadders, restored_ladders
+from search.run.searcher import SweepSearcher
+from search.run.shares import given_shares
 from search.screen.board import SweepBoard
-from search.searcher import SweepSearcher
-from search.shares import given_shares
 from spaces.space import Space
 from spaces.sweep import SweepConfig, parse_overrides
 

@@ -23,8 +23,8 @@ import torch
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 from search.home import open_home
+from search.prepare.shared import Shared, make_shared
 from search.screen.steps import shown_steps
-from search.shared import Shared, make_shared
 from spaces.space import Space
 from spaces.sweep import SweepConfig
 from trainables.build import build_run

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from search.confirm.results import Confirmation
-from search.results import BestTrial, SweepResults
+from search.record.results import BestTrial, SweepResults
 from search.screen.confirm import sentences
 from spaces.sweep import Views
 from spaces.trial import TrialConfig

@@ -40,7 +40,7 @@ class SweepFolder:
 
     @property
     def facts_file(self) -> Path:
-        """What its trials share, see `search.shared.Shared.facts`."""
+        """What its trials share, see `search.prepare.shared.Shared.facts`."""
         return self.path / "shared.json"
 
     @property

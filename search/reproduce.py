@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from search.home import open_home
+from search.prepare.shared import make_shared
 from search.screen.steps import Steps, shown_steps
-from search.shared import make_shared
 from spaces.errors import Fault, InputError, faults_of, read_yaml
 from spaces.sweep import SweepConfig
 from spaces.trial import TrialConfig

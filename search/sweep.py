@@ -18,20 +18,20 @@ from typing import Any, Self
 import optuna
 import ray
 
-from search.budget import Spent
 from search.confirm.run import confirm_searched
 from search.home import Home, SweepFolder, open_home
 from search.log import logged_to
-from search.profile import Profile
-from search.record import SweepRecord
-from search.replay import replay
-from search.resources import start_ray
-from search.results import SweepResults
+from search.prepare.shared import Shared, make_shared
+from search.record.budget import Spent
+from search.record.results import SweepResults
+from search.record.states import TrialState
+from search.record.sweep import SweepRecord
+from search.run.profile import Profile
+from search.run.resources import start_ray
+from search.run.tuning import run_trials
 from search.screen.steps import Steps, shown_steps
-from search.shared import Shared, make_shared
-from search.states import TrialState
+from search.tracking.replay import replay
 from search.tracking.tracker import Tracker
-from search.tuning import run_trials
 from spaces.sweep import SweepConfig
 from trainables.corpus.ranking import layer_scores
 from trainables.teachers.head import LinearHead

@@ -73,7 +73,7 @@ def sweep(
     if not confirming:
         overrides["confirm.enabled"] = False
     config = SweepConfig.load(file, overrides)
-    from search.profile import Profile
+    from search.run.profile import Profile
     from search.screen.front import front_table
     from search.screen.summary import print_summary
     from search.sweep import Sweep
@@ -128,7 +128,7 @@ def export(
     """Write a sweep's best configuration as the YAML that the wake-word platform loads."""
     from search.export import export_yaml
     from search.home import open_home
-    from search.results import SweepResults
+    from search.record.results import SweepResults
 
     faults: list[Fault] = []
     if output:
@@ -169,7 +169,7 @@ def status(
 ) -> None:
     """Show how far a sweep is and what is best so far."""
     from search.home import open_home
-    from search.results import SweepResults
+    from search.record.results import SweepResults
     from search.screen.front import front_table
     from search.screen.summary import print_summary
 
@@ -198,7 +198,7 @@ def ui(
 ) -> None:
     """Start the MLflow UI on the sweeps; Ctrl-C ends it."""
     from search.home import open_home
-    from search.results import SweepResults
+    from search.record.results import SweepResults
     from search.tracking.ui import open_ui
 
     home = open_home()

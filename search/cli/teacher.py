@@ -86,7 +86,7 @@ def fit(
     clips = {"path": data.resolve(), "keyword": keyword, "max_unreadable": max_unreadable, "views": chosen}
     with naming_options(OPTIONS):
         home, config, source = _inputs(architecture, named, clips, faults)
-        from search.teaching import fit_teacher, measure, prepare, save_teacher
+        from search.prepare.teaching import fit_teacher, measure, prepare, save_teacher
 
         loaded, lesson = prepare(config, source, home, shown_steps, with_heads=False, unfreeze=unfreeze)
         teacher = fit_teacher(loaded, lesson, unfreeze=unfreeze, epochs=epochs, seed=seed)
@@ -117,7 +117,7 @@ def check(
     }  # fmt: skip
     with naming_options(OPTIONS):
         home, config, source = _inputs(architecture, named, clips, [])
-        from search.teaching import measure, prepare
+        from search.prepare.teaching import measure, prepare
 
         teacher, lesson = prepare(config, source, home, silent_steps if as_json else shown_steps)
         assert teacher is not None  # config names one, or means the shipped one

@@ -20,9 +20,9 @@ from search.confirm.arms import (
     with_seed,
 )
 from search.confirm.results import ARMS, PLANNED, Confirmation, Kind, read_confirmation, settings_of, study_name
-from search.journal import open_journal
-from search.states import TrialState
-from search.trials import Proposal, TrialRecord
+from search.record.journal import open_journal
+from search.record.states import TrialState
+from search.record.trials import Proposal, TrialRecord
 from spaces.space import Space
 from spaces.sweep import SweepConfig
 from spaces.trial import TrialConfig

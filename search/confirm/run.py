@@ -11,16 +11,16 @@ from search.confirm.record import ConfirmRecord
 from search.confirm.results import Confirmation
 from search.home import Home, SweepFolder, open_home
 from search.log import EVENTS, logged_to
-from search.profile import Profile
-from search.rehearsal import load_spaces
-from search.replay import replay
-from search.resources import start_ray
-from search.results import SweepResults
+from search.prepare.shared import Shared, make_shared
+from search.propose.rehearsal import load_spaces
+from search.record.results import SweepResults
+from search.record.states import TrialState
+from search.run.profile import Profile
+from search.run.resources import start_ray
+from search.run.tuning import run_trials
 from search.screen.steps import Steps, shown_steps
-from search.shared import Shared, make_shared
-from search.states import TrialState
+from search.tracking.replay import replay
 from search.tracking.tracker import Tracker
-from search.tuning import run_trials
 from spaces.errors import COMMAND_LINE, Fault, InputError, gathering, refuse
 from spaces.space import Space
 from spaces.sweep import SweepConfig

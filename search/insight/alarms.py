@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.confirm.statistics import paired_gain
 from search.insight.comparison import ranked
 from search.insight.edges import at_an_edge
-from search.results import SweepResults
+from search.record.results import SweepResults
 
 N_BEST_ALIGNED = 3
 LOWERED = 0.95

@@ -7,7 +7,7 @@ from search.insight.alpha_temperature import AlphaTemperature, alpha_temperature
 from search.insight.comparison import Comparison, compare
 from search.insight.importance import Importance, importances
 from search.insight.layers import LayerEffect, layer_effects
-from search.results import SweepResults
+from search.record.results import SweepResults
 
 
 @dataclass(frozen=True)

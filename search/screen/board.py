@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from search.states import TrialState
+from search.record.states import TrialState
 
 
 @dataclass

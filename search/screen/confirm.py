@@ -7,7 +7,7 @@ from rich.table import Table
 
 from search.confirm.results import BASELINES, Arm, Confirmation
 from search.confirm.statistics import Gain, Spread
-from search.results import SweepResults
+from search.record.results import SweepResults
 
 
 def print_confirmations(results: SweepResults, console: Console) -> None:

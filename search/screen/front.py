@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from search.results import SweepResults
+from search.record.results import SweepResults
 
 KILO = 1000
 

@@ -13,7 +13,7 @@ from search.insight.comparison import FEWEST_TRIALS
 from search.insight.importance import Importance
 from search.insight.layers import LayerEffect
 from search.insight.student import Insight, insight_of
-from search.results import SweepResults
+from search.record.results import SweepResults
 
 CANNOT_TELL = "cannot be told from chance"
 

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from search.record.states import TrialState
 from search.screen.board import StudentBoard, SweepBoard
-from search.states import TrialState
 
 REFRESHES_PER_SECOND = 2
 

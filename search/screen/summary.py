@@ -3,12 +3,12 @@
 from rich.console import Console
 from rich.table import Table
 
-from search.budget import HOUR
 from search.home import open_home
-from search.results import SweepResults
+from search.record.budget import HOUR
+from search.record.results import SweepResults
+from search.record.states import TrialState
 from search.screen.confirm import print_confirmations
 from search.screen.insight import print_alarms, print_insight
-from search.states import TrialState
 
 
 def print_summary(results: SweepResults, again: str) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from search.states import TrialState
+from search.record.states import TrialState
 
 Stage = Literal["search", "confirm"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from search.states import TrialState
+from search.record.states import TrialState
 from search.tracking.batch import Batch, Point, RunKey
 
 

@@ -14,7 +14,7 @@ from mlflow.entities import Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from search.states import TrialState
+from search.record.states import TrialState
 from search.tracking.batch import Batch, RunKey, Stage, unwritten
 from search.tracking.settings import settle_mlflow
 from spaces.errors import Fault, InputError

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from search.states import TrialState
+from search.record.states import TrialState
 from search.tracking.batch import Batch, Point, RunKey, Stage
 from search.tracking.spool import Spool
 from search.tracking.store import TAG_REASON, TAG_STATE, TAG_STOPPED, TrackingStore, connect

@@ -15,12 +15,12 @@ from mlflow.tracking import MlflowClient
 
 from search.cli import main as cli
 from search.home import Home, SweepFolder, open_home
-from search.origin import Origin, Part
-from search.record import SweepRecord
-from search.states import TrialState
+from search.propose.warm_start import Source
+from search.record.origin import Origin, Part
+from search.record.states import TrialState
+from search.record.sweep import SweepRecord
+from search.record.trials import Proposal
 from search.tracking.store import open_client
-from search.trials import Proposal
-from search.warm_start import Source
 from spaces.space import Space
 from spaces.sweep import SweepConfig
 from tests.search import commands

@@ -12,10 +12,10 @@ from ray import tune
 from ray.tune.result import SHOULD_CHECKPOINT
 
 from search.home import Home
-from search.profile import Profile
-from search.record import SweepRecord
+from search.record.sweep import SweepRecord
+from search.run.profile import Profile
+from search.run.tuning import run_trials
 from search.tracking.tracker import Tracker
-from search.tuning import run_trials
 from tests.search.conftest import SPACE, RecordedSweep
 
 

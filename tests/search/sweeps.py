@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
 from search.home import SweepFolder, open_home
-from search.results import SweepResults
+from search.record.results import SweepResults
 from trainables.teachers.wav2vec2 import quiet
 
 Complete, Pruned, Fail, Running = (

@@ -9,8 +9,8 @@ import yaml
 
 from search.confirm.results import Arm, Confirmation
 from search.export import export_yaml, platform_weight
+from search.record.results import SweepResults
 from search.reproduce import Provenance
-from search.results import SweepResults
 from spaces.space import Space
 from spaces.trial import TrialConfig
 

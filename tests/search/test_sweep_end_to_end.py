@@ -17,8 +17,8 @@ from optuna.trial import FrozenTrial
 
 from search.export import export_yaml
 from search.home import SweepFolder, open_home
-from search.ladder import ALWAYS_GO_ON
 from search.reproduce import reproduce_trial
+from search.run.ladder import ALWAYS_GO_ON
 from search.screen.steps import silent_steps
 from search.sweep import Sweep
 from tests.search.sweeps import Complete, Fail, Pruned, Running, Snapshot, journal_of, snapshot, start

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import pytest
 import ray
 
-from search.profile import Profile
-from search.results import SweepResults
-from search.states import TrialState
+from search.record.results import SweepResults
+from search.record.states import TrialState
+from search.run.profile import Profile
+from search.run.tuning import run_trials
 from search.tracking.tracker import Tracker
-from search.tuning import run_trials
 from spaces.space import Space
 from tests.search.conftest import SPACE, RecordedSweep
 from tests.trainables.conftest import HEAD, write_corpus

@@ -7,10 +7,10 @@ import pytest
 
 from search.confirm.record import ConfirmRecord
 from search.home import SweepFolder
-from search.record import SweepRecord
-from search.results import SweepResults
-from search.states import TrialState
-from search.trials import Proposal
+from search.record.results import SweepResults
+from search.record.states import TrialState
+from search.record.sweep import SweepRecord
+from search.record.trials import Proposal
 from spaces.space import Space
 from tests.search.conftest import SPACE, RecordedSweep
 

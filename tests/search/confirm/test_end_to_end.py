@@ -19,8 +19,8 @@ from optuna.trial import FrozenTrial
 from search.confirm.results import Confirmation, study_name
 from search.export import export_yaml
 from search.home import SweepFolder, open_home
+from search.record.results import SweepResults
 from search.reproduce import reproduce_trial
-from search.results import SweepResults
 from search.screen.steps import silent_steps
 from trainables.audio.synthesis import SynthesisRequest, synthesise
 from trainables.teachers.load import SHIPPED

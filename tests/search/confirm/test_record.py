@@ -8,7 +8,7 @@ at one more, which are two.
 from collections import Counter
 
 from search.confirm.results import family_of
-from search.states import TrialState
+from search.record.states import TrialState
 from tests.search.conftest import SPACE
 
 SEEDS, TUNING = (1_000_000, 1_000_001), 2_000_000

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from search.confirm.results import Arm, Confirmation, family_of
-from search.results import SweepResults
+from search.record.results import SweepResults
 from search.screen.confirm import print_confirmations, sentences
 from spaces.sweep import Objective, SweepConfig
 from spaces.trial import TrialConfig

@@ -7,7 +7,7 @@ import optuna
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial
 
-from search.states import TrialState
+from search.record.states import TrialState
 from spaces.space import Space
 from spaces.sweep import SweepConfig
 from spaces.trial import TrialConfig

@@ -3,7 +3,7 @@ from math import atanh, sqrt, tanh
 import pytest
 
 from search.insight.agreement import agreements, final_values
-from search.states import TrialState
+from search.record.states import TrialState
 from tests.search.insight.drawn import reported
 
 ENDS = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95]

@@ -4,8 +4,8 @@ import pytest
 
 from search.confirm.results import Arm, Confirmation
 from search.insight.alarms import Alarm, alarms
-from search.results import SweepResults
-from search.states import TrialState
+from search.record.results import SweepResults
+from search.record.states import TrialState
 from spaces.sweep import Objective
 from spaces.trial import TrialConfig
 

@@ -1,7 +1,7 @@
 import pytest
 
 from search.insight.comparison import compare, ranked
-from search.states import TrialState
+from search.record.states import TrialState
 from tests.search.insight.drawn import reported
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from search.insight.comparison import compare
 from search.insight.layers import layer_effects
-from search.states import TrialState
+from search.record.states import TrialState
 from spaces.space import LAYERS, Space
 from tests.search.insight.drawn import N_LAYERS, drawn, reported
 

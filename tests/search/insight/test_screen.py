@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from search.home import SweepFolder
-from search.results import SweepResults
+from search.record.results import SweepResults
+from search.record.states import TrialState
 from search.screen.insight import print_alarms, print_insight
-from search.states import TrialState
 from tests.search.insight.drawn import drawn, reported
 
 

@@ -1,0 +1,131 @@
+"""What all trials of a sweep share, made before the first of them: clips, teacher, corpus, logits.
+
+Everything that a user can get wrong is found here, before Ray starts.
+"""
+
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from search.home import Home
+from search.prepare.teacher_pass import plan_pass
+from search.propose.rehearsal import load_spaces
+from search.propose.warm_start import Source, read_sources
+from search.record.origin import Origin, origin_of
+from search.screen.steps import Steps
+from spaces.errors import Fault, InputError, gathering, refuse
+from spaces.space import LAYERS, Space
+from spaces.sweep import SweepConfig
+from trainables.audio.check import load_clips
+from trainables.audio.views import ViewMaker
+from trainables.corpus.build import build_corpus
+from trainables.corpus.logits import fit_on_corpus, teacher_metrics, write_logits
+from trainables.corpus.ranking import layer_scores, probes_on_corpus
+from trainables.corpus.recipe import Recipe
+from trainables.corpus.store import read_teachers
+from trainables.teachers.base import Teacher
+from trainables.teachers.load import load_teacher
+from trainables.teachers.probe import LayerRow
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What was made.
+
+    Attributes:
+        corpus: its folder.
+        teacher: fitted; its head's logits are in the corpus.
+        teacher_metrics: split to metrics of the teacher itself.
+        spaces: each student's search space, with the sweep's fixed keys.
+        probes: of each teacher layer, where a student searches layers.
+        sources: student to the earlier trials that its study starts from.
+        origin: what the corpus and its logits were made of.
+    """
+
+    corpus: Path
+    teacher: Teacher
+    teacher_metrics: dict[str, dict[str, float]]
+    spaces: dict[str, Space]
+    probes: list[LayerRow]
+    sources: dict[str, list[Source]]
+    origin: Origin
+
+    @property
+    def n_layers(self) -> int:
+        """Layers of the deepest teacher, which bound the search."""
+        return max(member.n_layers for member in self.teacher.members.values())
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What an export or a rerun needs to know, as JSON."""
+        return {
+            "corpus": str(self.corpus),
+            "head": self.teacher.head_fingerprint,
+            "teachers": {name: asdict(states) for name, states in read_teachers(self.corpus).items()},
+            "teacher_metrics": self.teacher_metrics,
+            "probes": [row.model_dump() for row in self.probes],
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """Of data and teacher, head included."""
+        return f"{self.corpus.name}/{self.teacher.head_fingerprint}"
+
+
+def make_shared(sweep: SweepConfig, home: Home, step: Steps) -> Shared:
+    """Check the sweep whole, then read clips, load the teacher, build the corpus, fit a head if there is none,
+    and probe the teacher's layers.
+
+    Args:
+        step: tells the user what is going on, e.g. with a progress bar.
+
+    Raises:
+        InputError: anything of the sweep, its data or its teacher that cannot be used, or a weak teacher.
+    """
+    faults: list[Fault] = []
+    teacher = None
+    with gathering(faults):
+        sources = read_sources(sweep, home)
+    with gathering(faults):
+        teacher = load_teacher(sweep.teacher)
+    spaces = load_spaces(sweep, teacher, faults)
+    with gathering(faults):
+        planned = plan_pass(sweep)
+    with gathering(faults):
+        views = ViewMaker(sweep.data.views)
+    with gathering(faults), step("reading clips") as progress:
+        clips = load_clips(sweep.data, progress, home.sounds)
+    refuse(faults)
+    assert teacher is not None  # refused above
+    for note in clips.report.notes:
+        log.info("%s: %s", sweep.data.path, note)
+    with step("teacher pass") as progress, planned as where:
+        teacher.to(where.device, where.precision)
+        recipe = Recipe(clips, views, teacher.members)
+        corpus = build_corpus(recipe, home.corpora, progress, where.fill)
+    if not teacher.fitted:
+        with step("fitting the teacher's head"):
+            teacher = fit_on_corpus(teacher, corpus)
+    write_logits(corpus, teacher)
+    metrics = teacher_metrics(corpus, teacher, sweep.objective)
+    _refuse_a_weak_teacher(sweep, metrics["val"]["f1"])
+    probes: list[LayerRow] = []
+    if any(LAYERS in space.parameters for space in spaces.values()):
+        with step("probing the teacher's layers"):
+            probes = probes_on_corpus(teacher, corpus)
+        told = ", ".join(f"{layer} ({score:.3f})" for layer, score in layer_scores(probes).items())
+        log.info("teacher layers by linear probe (validation pAUC): %s", told)
+    return Shared(corpus, teacher, metrics, spaces, probes, sources, origin_of(sweep, recipe, teacher))
+
+
+def _refuse_a_weak_teacher(sweep: SweepConfig, f1: float) -> None:
+    if f1 >= sweep.teacher.minimum_f1:
+        return
+    told = f"the teacher's validation F1 is {f1:.3f}, under {sweep.teacher.minimum_f1:.2f}"
+    if not sweep.teacher.allow_weak:
+        remedy = f"{told}; fit a better one with `distune teacher fit`, or set teacher.allow_weak=true to insist"
+        raise InputError(Fault(sweep.name, "teacher", sweep.teacher.model, remedy))
+    log.warning("%s: its students may learn its mistakes", told)

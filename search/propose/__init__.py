@@ -1,0 +1,1 @@
+"""Which trial comes next: spaces, samplers, known starts, limits of size."""

@@ -1,0 +1,1 @@
+"""What is known of a sweep and its trials, whatever happens to the driver."""

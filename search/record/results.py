@@ -1,0 +1,252 @@
+"""What a sweep found, read from its record alone."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import optuna
+import pandas as pd
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial
+
+from search.confirm.arms import with_seed
+from search.confirm.results import Confirmation, read_confirmation, study_name
+from search.home import SweepFolder
+from search.record.budget import Spent
+from search.record.pareto import front as pareto_front
+from search.record.states import TrialState
+from spaces.errors import COMMAND_LINE, Fault, InputError
+from spaces.sweep import SweepConfig
+from spaces.trial import TrialConfig
+
+EXHAUSTED = "exhausted"
+"""Of a study: the space that held no further configuration."""
+Waiting = optuna.trial.TrialState.WAITING
+Complete = optuna.trial.TrialState.COMPLETE
+Pruned = optuna.trial.TrialState.PRUNED
+
+
+@dataclass(frozen=True)
+class BestTrial:
+    """A student's best finished trial: its number, configuration, objective, and metrics at its best epoch.
+
+    Of a confirmed winner, seed, objective, metrics and checkpoint are those of its best confirming run, and
+    ``confirmation`` says what came of all.
+    """
+
+    student: str
+    number: int
+    config: TrialConfig
+    objective: float
+    metrics: Mapping[str, float]
+    checkpoint: str | None
+    confirmation: Confirmation | None = None
+
+
+@dataclass(frozen=True)
+class SizedTrial:
+    """A finished trial beside its student's size: ``parameters``, ``macs`` and ``flash_kb`` of a `StudentSize`."""
+
+    student: str
+    number: int
+    objective: float
+    size: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class SweepResults:
+    """All trials of a sweep.
+
+    Attributes:
+        sweep: as it was last started.
+        facts: what every trial shared: corpus and head fingerprints, teacher, its metrics.
+        trials: student to its trials that have begun, by number.
+        to_begin: student to the number of trials that are yet to begin.
+        exhausted: the students whose spaces hold no further configuration.
+        confirmed: student to what confirming its winner came to, for students where that has begun.
+        spent: hours of all its runs.
+    """
+
+    sweep: SweepConfig
+    facts: Mapping[str, Any]
+    trials: Mapping[str, list[FrozenTrial]]
+    to_begin: Mapping[str, int]
+    exhausted: tuple[str, ...] = ()
+    confirmed: Mapping[str, Confirmation] = field(default_factory=dict)
+    spent: Spent = field(default_factory=Spent)
+
+    @classmethod
+    def read(cls, folder: SweepFolder) -> Self:
+        """The results of a recorded sweep, running or not.
+
+        Raises:
+            InputError: there is no such sweep.
+        """
+        if not folder.exists:
+            remedy = "is not recorded here; `distune list` names those that are, DISTUNE_HOME says where"
+            raise InputError(Fault(COMMAND_LINE, "NAME", folder.path.name, remedy))
+        sweep, facts = folder.read()
+        storage = JournalStorage(JournalFileBackend(str(folder.journal)))
+        names = {summary.study_name for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)}
+
+        def studies(named: Callable[[str], str]) -> dict[str, optuna.Study]:
+            found = {student: named(student) for student in sweep.students if named(student) in names}
+            return {student: optuna.load_study(study_name=name, storage=storage) for student, name in found.items()}
+
+        searching = studies(lambda student: f"{sweep.name}/{student}")
+        confirming = studies(lambda student: study_name(sweep.name, student))
+        to_begin = {student: sweep.trials_of(student) for student in sweep.students}
+        return cls(
+            sweep,
+            facts,
+            trials={student: begun_trials(study) for student, study in searching.items()},
+            to_begin=to_begin
+            | {student: trials_to_begin(study, to_begin[student]) for student, study in searching.items()},
+            exhausted=tuple(student for student, study in searching.items() if study.user_attrs.get(EXHAUSTED)),
+            confirmed={
+                student: read_confirmation(student, sweep.objective, study) for student, study in confirming.items()
+            },
+            spent=Spent.recorded(storage, sweep.name),
+        )
+
+    @property
+    def n_missing(self) -> int:
+        """Trials that are yet to end."""
+        at_work = (not TrialState.of_optuna(trial.state).is_over for trials in self.trials.values() for trial in trials)
+        return sum(self.to_begin.values()) + sum(at_work)
+
+    @property
+    def n_unconfirmed(self) -> int:
+        """Confirming runs that are yet to end."""
+        return sum(found.n_missing for found in self.confirmed.values())
+
+    @property
+    def limit_reached(self) -> str | None:
+        """The key of the budget's limit that is reached, e.g. ``budget.hours``."""
+        return self.spent.reached(self.sweep.budget)
+
+    @property
+    def epochs_trained(self) -> int:
+        """By all trials."""
+        return sum(max(trial.intermediate_values, default=0) for trials in self.trials.values() for trial in trials)
+
+    @property
+    def epochs_saved(self) -> int:
+        """That early stopping left untrained: what its trials lacked to their full length."""
+        return sum(
+            self.sweep.epochs_of(student) - max(trial.intermediate_values, default=0)
+            for student, trials in self.trials.items()
+            for trial in trials
+            if trial.state == Pruned
+        )
+
+    def finished(self, student: str) -> list[FrozenTrial]:
+        """The trials that ran to their end, the best first, the earlier one of a tie; pruned ones do not count.
+
+        Nor do those that were larger than the sweep now allows.
+        """
+        trials = self.trials.get(student, [])
+        finished = [trial for trial in trials if trial.state == Complete and self._is_allowed(student, trial)]
+        sign = 1 if self.sweep.objective.mode == "max" else -1
+        return sorted(finished, key=lambda trial: -sign * trial.values[0])
+
+    def _is_allowed(self, student: str, trial: FrozenTrial) -> bool:
+        limit = self.sweep.students[student].max_flash_kb
+        return limit is None or trial.user_attrs["size"]["flash_kb"] <= limit
+
+    def best(self, student: str) -> BestTrial | None:
+        """The best trial that ran to its end."""
+        finished = self.finished(student)
+        if not finished:
+            return None
+        trial = finished[0]
+        config = TrialConfig.from_flat(trial.user_attrs["config"])
+        attrs = trial.user_attrs
+        return BestTrial(student, trial.number, config, trial.values[0], attrs["best"], attrs.get("checkpoint"))
+
+    def to_export(self, student: str | None = None) -> BestTrial | None:
+        """The confirmed winner where confirming is over, otherwise the search's best.
+
+        Args:
+            student: whose; none: of all students, of whom those confirmed come first.
+        """
+        scores = {
+            name: found.score(found.winner)
+            for name, found in self.confirmed.items()
+            if found.winner and not found.n_missing and student in (None, name)
+        }
+        if scores:
+            return self._confirmed_best(max(scores, key=lambda name: scores[name]))
+        return self.best(student) if student else self.winner()
+
+    def _confirmed_best(self, student: str) -> BestTrial:
+        """The winner's best run by validation, under the number of the trial that it confirms."""
+        found = self.confirmed[student]
+        arm = found.winner
+        assert arm is not None and arm.trial_number is not None  # a candidate is a trial of the search
+        seed = found.best_seed(arm)
+        config, metrics = with_seed(arm.config, seed), arm.runs[seed]
+        objective, checkpoint = metrics[found.objective.metric], arm.checkpoints.get(seed)
+        return BestTrial(student, arm.trial_number, config, objective, metrics, checkpoint, found)
+
+    def winner(self) -> BestTrial | None:
+        """The best of all students."""
+        found = [best for student in self.trials if (best := self.best(student))]
+        sign = 1 if self.sweep.objective.mode == "max" else -1
+        return max(found, key=lambda best: sign * best.objective, default=None)
+
+    def front(self) -> list[SizedTrial]:
+        """The finished trials of all students that are worth their size, the smallest first.
+
+        Of these, no other is at least as good and as small, and better or smaller. Size is what the sweep minimises
+        beside its metric, flash where it minimises none.
+        """
+        finished = {
+            (student, trial.number): SizedTrial(student, trial.number, trial.values[0], trial.user_attrs["size"])
+            for student in self.trials
+            for trial in self.finished(student)
+        }
+        measure = self.sweep.objective.size or "flash_kb"
+        sign = 1 if self.sweep.objective.mode == "max" else -1
+        points = {key: (trial.size[measure], -sign * trial.objective) for key, trial in finished.items()}
+        return [finished[key] for key in pareto_front(points)]
+
+    def frame(self) -> pd.DataFrame:
+        """A row a trial: student, number, state, where from, epochs, size, every key, metrics of its best epoch."""
+        return pd.DataFrame([_row(student, trial) for student, trials in self.trials.items() for trial in trials])
+
+
+def begun_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """The study's trials, by number, without those that are only enqueued, and draws that never were trained."""
+    trials = study.get_trials(deepcopy=False)
+    return [trial for trial in trials if trial.state != Waiting and "skipped" not in trial.user_attrs]
+
+
+def trials_to_begin(study: optuna.Study, n_trials: int) -> int:
+    """How many trials of a student are yet to begin: up to ``n_trials``, which warm starts are beside, and those."""
+    waiting = sum("warm_start" in trial.user_attrs for trial in study.get_trials(deepcopy=False, states=(Waiting,)))
+    return counted_to_begin(study, n_trials) + waiting
+
+
+def counted_to_begin(study: optuna.Study, n_trials: int) -> int:
+    """How many are yet to begin, warm starts apart; none where the space holds no further configuration."""
+    if study.user_attrs.get(EXHAUSTED):
+        return 0
+    return max(0, n_trials - sum("warm_start" not in trial.user_attrs for trial in begun_trials(study)))
+
+
+def _row(student: str, trial: FrozenTrial) -> dict[str, Any]:
+    attrs = trial.user_attrs
+    return {
+        "student": student,
+        "number": trial.number,
+        "state": str(TrialState.of_optuna(trial.state)),
+        "known_point": attrs.get("known_point"),
+        "warm_start": attrs.get("warm_start"),
+        "epochs": max(trial.intermediate_values, default=0),
+        "reason": attrs.get("reason"),
+        **attrs.get("size", {}),
+        **attrs.get("config", {}),
+        **attrs.get("best", {}),
+    }

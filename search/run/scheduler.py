@@ -1,0 +1,89 @@
+"""Early stopping as Ray Tune sees it: one ladder a student, so that students never compete."""
+
+import logging
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from search.record.trials import TrialRecord
+from search.run.ladder import NOBODY_SPARED, Ladder, brackets, rungs
+from search.run.pareto_ladder import ParetoLadder
+from spaces.space import Space
+from spaces.sweep import SweepConfig
+
+log = logging.getLogger(__name__)
+
+WARMUP = "optimizer.warmup_epochs"
+
+
+def restored_ladders(record: TrialRecord) -> dict[str, Ladder]:
+    """Each student's ladder as the recorded reports left it."""
+    ladders = {}
+    for student, study in record.studies.items():
+        ladders[student] = _ladder(record, student)
+        ladders[student].restore(
+            (trial.number, epoch, value)
+            for trial in study.get_trials(deepcopy=False)
+            for epoch, value in trial.intermediate_values.items()
+        )
+    return ladders
+
+
+def _ladder(record: TrialRecord, student: str) -> Ladder:
+    """A student's ladder before any report."""
+    sweep, stopping = record.sweep, record.sweep.early_stopping
+    epochs, spared = [], NOBODY_SPARED
+    if stopping.scheduler != "none":
+        first = _first_rung(sweep, student, record.spaces[student])
+        epochs = rungs(first, stopping.reduction_factor, sweep.epochs_of(student))
+    if stopping.scheduler == "hyperband":
+        spared = brackets(len(epochs), stopping.reduction_factor, sweep.search.seed)
+    settings = epochs, stopping.reduction_factor, sweep.objective.mode == "max", spared
+    if record.minimises_size(student):
+        return ParetoLadder(*settings, size_of=partial(record.size_of, student))
+    return Ladder(*settings)
+
+
+def _first_rung(sweep: SweepConfig, student: str, space: Space) -> int:
+    """The grace period; longer where a trial of the space can be warming up for longer.
+
+    Before its learning rate is reached, a trial says nothing of it.
+    """
+    grace = sweep.grace_epochs_of(student)
+    if WARMUP in space.parameters:
+        warmup = int(max(space.parameters[WARMUP].extremes))
+    else:
+        held = {key: value for key, value in space.fixed.items() if key == WARMUP}
+        warmup = sweep.trial_config(student, held, number=0).optimizer.warmup_epochs
+    if grace < warmup:
+        told = "%s: first rung at epoch %d rather than %d, because the learning rate warms up until then"
+        log.info(told, student, warmup, grace)
+    return max(grace, warmup)
+
+
+class StudentLadders(FIFOScheduler):
+    """Stops a trial that falls behind on its student's ladder.
+
+    Ray's own ASHA loses its rungs on a restore, drops the last one to float rounding and lets a
+    NaN run on, hence a ladder of our own.
+
+    Attributes:
+        stopped_at: (student, number) to the epoch of the rung where the trial was stopped.
+    """
+
+    def __init__(self, ladders: Mapping[str, Ladder], metric: str) -> None:
+        super().__init__()
+        self.ladders = ladders
+        self.objective = metric
+        self.stopped_at: dict[tuple[str, int], int] = {}
+
+    def on_trial_result(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> str:
+        student, number = trial.config["student"], trial.config["number"]
+        if self.ladders[student].report(number, result["epoch"], result[self.objective]):
+            return TrialScheduler.CONTINUE
+        self.stopped_at[student, number] = result["epoch"]
+        return TrialScheduler.STOP

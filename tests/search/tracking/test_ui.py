@@ -1,0 +1,89 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+from mlflow.tracking import MlflowClient
+
+from search.home import Home
+from search.tracking.ui import open_ui, serve
+from spaces.errors import InputError
+
+pytestmark = pytest.mark.slow
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_ui_prints_the_sweeps_link_and_leaves_nothing_behind(home: Home, number: signal.Signals):
+    experiment = MlflowClient(home.tracking_uri).create_experiment("first")
+    script = "import sys; from search.tracking.ui import open_ui; open_ui(sys.argv[1], 'first', open_browser=False)"
+    command = [sys.executable, "-u", "-c", script, home.tracking_uri]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as ui:
+        assert ui.stdout.readline() == "The MLflow UI runs until Ctrl-C.\n"
+        link = ui.stdout.readline().strip().removeprefix("MLflow UI: ")
+        url, fragment = link.split("/#/")
+        assert fragment == f"experiments/{experiment}"
+        with urllib.request.urlopen(url) as page:
+            assert b"<title>MLflow</title>" in page.read()
+        servers = psutil.Process(ui.pid).children(recursive=True)
+        assert servers
+        ui.send_signal(number)
+        said = ui.communicate(timeout=30)
+    assert (ui.returncode, said) == (0, ("", ""))
+    assert not listens(int(url.rsplit(":", 1)[1]))
+    assert not any(server.is_running() for server in servers)
+
+
+def test_an_exception_stops_the_server_too(home: Home):
+    with pytest.raises(KeyError), serve(home.tracking_uri) as (url, process):
+        raise KeyError
+    assert process.returncode is not None and not listens(int(url.rsplit(":", 1)[1]))
+
+
+def test_artifacts_in_the_home_folder_can_be_read_in_the_ui(home: Home):
+    client = MlflowClient(home.tracking_uri)
+    run = client.create_run(client.create_experiment("first", (home.artifacts / "first").as_uri()))
+    client.log_text(run.info.run_id, "hello", "note.txt")
+    with serve(home.tracking_uri) as (url, _):
+        address = f"{url}/get-artifact?path=note.txt&run_uuid={run.info.run_id}"
+        with urllib.request.urlopen(address) as answer:
+            assert answer.read() == b"hello"
+    assert (home.artifacts / "first").is_dir()
+
+
+def test_a_server_is_only_linked_to(home: Home):
+    said: list[str] = []
+    with serve(home.tracking_uri) as (url, _):
+        experiment = MlflowClient(url).create_experiment("first")
+        open_ui(url, "first", open_browser=False, say=said.append)
+        open_ui(url + "/", None, open_browser=False, say=said.append)
+    assert said == [f"MLflow UI: {url}/#/experiments/{experiment}", f"MLflow UI: {url}/#/experiments"]
+
+
+def test_a_sweep_that_is_not_recorded_is_refused_with_those_that_are(home: Home):
+    MlflowClient(home.tracking_uri).create_experiment("first")
+    with pytest.raises(InputError, match=r"'second': is not recorded in .* holds \['first'\]"):
+        open_ui(home.tracking_uri, "second")
+
+
+@pytest.mark.parametrize("port", ["taken", 70_000])
+def test_a_port_that_cannot_be_had_is_refused(home: Home, port):
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        wanted = holder.getsockname()[1] if port == "taken" else port
+        with pytest.raises(InputError, match="--port"), serve(home.tracking_uri, wanted):
+            pass
+
+
+def test_a_server_that_does_not_come_up_is_quoted():
+    with pytest.raises(RuntimeError, match=r"(?s)ended with status .*nonsense"), serve("nonsense://here"):
+        pass
