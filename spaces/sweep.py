@@ -162,7 +162,7 @@ class EarlyStopping(Section):
         "asha",
         description="hyperband: some trials are spared the first rungs, some all; none: every trial runs to its end",
     )
-    grace_epochs: int = Field(3, ge=1, description="epochs every trial gets; at least the learning rate's warm-up")
+    grace_epochs: int = Field(5, ge=1, description="epochs every trial gets; at least the learning rate's warm-up")
     reduction_factor: int = Field(3, ge=2, description="one in this many goes on at each rung")
 
 

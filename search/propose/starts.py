@@ -13,8 +13,8 @@ from spaces.space import LAYERS, Space
 Points = dict[str, dict[str, Any]]
 
 NO_DISTILLATION = "no_distillation"
-# Where the points that align other layers go: directly after the one that aligns the guide's.
-GUIDES_LAYERS = "alignment_alone"
+# Where the points that align other layers go: directly after those that align the guide's.
+GUIDES_LAYERS = "guide_with_alignment"
 
 
 def known_points(space: Space, n_layers: int, scores: Mapping[int, float], seed: int) -> Points:

@@ -100,7 +100,7 @@ def test_a_trial_keeps_its_last_checkpoint_alone(whole):
 
 def test_known_points_ran_first(whole):
     names = [trial.user_attrs.get("known_point") for trial in whole.studies["tiny_conv"]]
-    assert names == ["no_distillation", "guide", "alignment_alone", "probed_layers"]
+    assert names == ["no_distillation", "guide", "alignment_alone", "guide_with_alignment"]
 
 
 def test_a_trial_that_fails_says_where_and_what_to_turn_and_the_others_go_on(whole):

@@ -92,11 +92,12 @@ def test_known_points_are_whole_and_drawn_as_they_stand(shipped, n_layers, recwa
 
 
 @pytest.mark.parametrize("name", SHIPPED_SPACES)
-def test_the_first_trials_are_no_distillation_the_guides_setting_and_alignment_alone(name):
-    none, guide, alone = (TrialConfig.from_flat(values).distillation for _, values in drawn(Space.load(name))[:3])
+def test_the_first_trials_are_no_distillation_the_guides_setting_alignment_alone_and_both(name):
+    none, guide, alone, both = (TrialConfig.from_flat(values).distillation for _, values in drawn(Space.load(name))[:4])
     assert not none.enabled
     assert (guide.enabled, guide.alpha, guide.temperature, guide.aligned) == (True, *GUIDE[name], ())
     assert (alone.enabled, alone.alpha, alone.aligned) == (True, 0.0, (2, 4, 6))
+    assert (both.alpha, both.temperature, both.aligned) == (*GUIDE[name], (2, 4, 6))
 
 
 def test_parameters_are_drawn_only_where_they_apply(shipped):

@@ -22,7 +22,8 @@ def layers_of(point: dict) -> tuple[int, ...]:
 def test_the_points_worth_most_come_first(name):
     points = known_points(Space.load(name), 7, SCORES, seed=0)
     assert list(points) == [
-        "no_distillation", "guide", "alignment_alone", "probed_layers", "best_layer", "logits_only", "random_layers",
+        "no_distillation", "guide", "alignment_alone", "guide_with_alignment",
+        "probed_layers", "best_layer", "logits_only", "random_layers",
     ]  # fmt: skip
 
 
