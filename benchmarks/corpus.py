@@ -26,8 +26,8 @@ from rich.console import Console
 from rich.table import Table
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-from spaces.sweep import Data, Objective, Views
-from spaces.sweep import Teacher as TeacherConfig
+from spaces.sections import Data, Objective, Views
+from spaces.sections import Teacher as TeacherConfig
 from spaces.trial import TrialConfig
 from trainables.audio.check import load_clips
 from trainables.audio.entries import SPLITS

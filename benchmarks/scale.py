@@ -37,7 +37,8 @@ from search.home import open_home
 from search.prepare import teacher_pool
 from search.prepare.shared import Shared, make_shared
 from search.screen.steps import Tell, silent_steps
-from spaces.sweep import Data, SweepConfig, Views
+from spaces.sections import Data, Views
+from spaces.sweep import SweepConfig
 from spaces.trial import TrialConfig
 from trainables.audio.check import load_clips
 from trainables.audio.sounds import SETTLED_NS

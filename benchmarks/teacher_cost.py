@@ -30,7 +30,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-from spaces.sweep import Teacher
+from spaces.sections import Teacher
 from spaces.trial import TrialConfig
 from trainables.audio.frontend import CLIP_SAMPLES, LogMel
 from trainables.build import build_run, seeded_student

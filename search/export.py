@@ -16,7 +16,7 @@ import yaml
 from search.confirm.results import Confirmation
 from search.record.results import BestTrial, SweepResults
 from search.screen.confirm import sentences
-from spaces.sweep import Views
+from spaces.sections import Views
 from spaces.trial import TrialConfig
 from trainables.audio import frontend
 

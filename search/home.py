@@ -22,7 +22,8 @@ import yaml
 from filelock import FileLock, Timeout
 
 from spaces.errors import COMMAND_LINE, Fault, InputError
-from spaces.sweep import NAME_PATTERN, SweepConfig
+from spaces.sections import NAME_PATTERN
+from spaces.sweep import SweepConfig
 
 VARIABLE = "DISTUNE_HOME"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from spaces.sweep import Objective
+from spaces.sections import Objective
 from spaces.trial import TrialConfig
 from trainables.corpus.placement import Placement
 from trainables.corpus.store import Corpus

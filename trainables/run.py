@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from spaces.sweep import Objective
+from spaces.sections import Objective
 from spaces.trial import TrialConfig
 from trainables.corpus.batches import Batch
 from trainables.corpus.placement import Placement, decide, place

@@ -10,7 +10,7 @@ from rich.table import Table
 from search.cli.options import naming_options, try_new_folder
 from search.screen.steps import shown_steps, silent_steps
 from spaces.errors import Fault, gathering, refuse
-from spaces.sweep import Data
+from spaces.sections import Data
 
 if TYPE_CHECKING:
     from trainables.audio.report import DataReport

@@ -13,7 +13,7 @@ from search.cli.options import naming_options, try_new_folder
 from search.home import Home, open_home
 from search.screen.steps import shown_steps, silent_steps
 from spaces.errors import COMMAND_LINE, Fault, gathering, refuse
-from spaces.sweep import Data, Teacher
+from spaces.sections import Data, Teacher
 
 if TYPE_CHECKING:
     from trainables.teachers.probe import TeacherReport

@@ -8,7 +8,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from search.confirm.statistics import Gain, Spread, paired_gain
-from spaces.sweep import HIGHER_IS_BETTER, Objective
+from spaces.sections import HIGHER_IS_BETTER, Objective
 from spaces.trial import TrialConfig
 
 Kind = Literal["candidate", "no_distillation", "logits_only"]

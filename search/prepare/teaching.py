@@ -10,8 +10,8 @@ import torch
 from search.home import Home
 from search.screen.steps import Steps
 from spaces.errors import COMMAND_LINE, Fault, gathering, refuse
-from spaces.sweep import Data
-from spaces.sweep import Teacher as TeacherConfig
+from spaces.sections import Data
+from spaces.sections import Teacher as TeacherConfig
 from trainables.audio.check import LoadedClips, load_clips, stream
 from trainables.audio.entries import SPLITS, Split
 from trainables.audio.views import ViewMaker

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 from scipy.stats import qmc
 
 from search.propose.view import Distributions
-from spaces.sweep import Search
+from spaces.sections import Search
 
 SMALLEST_GENERATION = 2  # parents of a child
 

@@ -5,7 +5,7 @@ from typing import Self
 
 from optuna.storages import BaseStorage
 
-from spaces.sweep import Budget
+from spaces.sections import Budget
 
 HOUR = 3600.0  # seconds
 WALL_SECONDS = "wall_seconds"

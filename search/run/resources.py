@@ -6,7 +6,7 @@ import os
 import ray
 
 from spaces.errors import Fault, InputError
-from spaces.sweep import Resources
+from spaces.sections import Resources
 
 OBJECT_STORE_BYTES = 200_000_000  # trials read the corpus from disk, so little passes through it
 

@@ -10,8 +10,9 @@ from ray.tune import PlacementGroupFactory
 
 from spaces.errors import Fault, refuse
 from spaces.parameters import Choice, Range, Widths
+from spaces.sections import Resources
 from spaces.space import Space
-from spaces.sweep import Resources, SweepConfig
+from spaces.sweep import SweepConfig
 from spaces.trial import TrialConfig
 from trainables.memory import MemoryNeed, measure_need
 

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from spaces.errors import InputError
-from spaces.sweep import HIGHER_IS_BETTER, Objective, SweepConfig, parse_overrides
+from spaces.sections import HIGHER_IS_BETTER, Objective
+from spaces.sweep import SweepConfig, parse_overrides
 
 MINIMAL = {"data": {"path": "clips"}, "students": ["tiny_conv"]}
 

@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 import torch
 
-from spaces.sweep import Data, Views
+from spaces.sections import Data, Views
 from tests.trainables.teachers.conftest import CONFIGS, random_model
 from trainables.audio.check import load_clips
 from trainables.audio.views import ViewMaker

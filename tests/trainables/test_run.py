@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from spaces.sweep import Objective
+from spaces.sections import Objective
 from spaces.trial import TrialConfig
 from trainables.build import best_student, read_checkpoint, save_run, seeded_student
 from trainables.corpus.store import Corpus

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spaces.errors import Fault, InputError
-from spaces.sweep import Data
+from spaces.sections import Data
 from trainables.audio.clips import Clip, list_entries, with_splits
 from trainables.audio.entries import SPLITS, Entry, Split, counted, named
 from trainables.audio.frontend import Samples, UnreadableAudioError, conform, read_audio

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spaces.errors import InputError
-from spaces.sweep import Data
+from spaces.sections import Data
 from trainables.audio.entries import SPLIT_NAMES, SPLITS, Entry, Listing, Split
 from trainables.audio.folders import class_folders, has_classes, speech_commands, split_folders, subfolders
 from trainables.audio.frontend import UnreadableAudioError

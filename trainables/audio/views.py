@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from spaces.errors import InputError
-from spaces.sweep import Views
+from spaces.sections import Views
 from trainables.audio.disturbance import (
     coloured_noise,
     generated_room,

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from spaces.sweep import Objective
+from spaces.sections import Objective
 from trainables.audio.entries import SPLITS
 from trainables.corpus.store import Corpus
 from trainables.metrics import evaluate

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from spaces.errors import Fault, InputError
-from spaces.sweep import Teacher as TeacherConfig
+from spaces.sections import Teacher as TeacherConfig
 from trainables.teachers.base import Encoder, NotATeacherError, Teacher
 from trainables.teachers.conformer import load_conformer
 from trainables.teachers.head import Head

@@ -1,7 +1,7 @@
 """How exactly a teacher computes: what the user wants, settled for the device it runs on."""
 
 from spaces.errors import Fault, InputError
-from spaces.sweep import Teacher as TeacherConfig
+from spaces.sections import Teacher as TeacherConfig
 from trainables.teachers.base import Precision
 
 

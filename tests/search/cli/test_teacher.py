@@ -12,7 +12,7 @@ from transformers import AutoModelForAudioClassification, Wav2Vec2Config, Wav2Ve
 
 from search.cli import options
 from spaces.errors import InputError
-from spaces.sweep import Teacher
+from spaces.sections import Teacher
 from tests.search.commands import Run, assert_refused
 from tests.trainables.recipes import write_tone
 from trainables.teachers.load import load_teacher

@@ -9,7 +9,8 @@ from rich.console import Console
 from search.confirm.results import Arm, Confirmation, family_of
 from search.record.results import SweepResults
 from search.screen.confirm import print_confirmations, sentences
-from spaces.sweep import Objective, SweepConfig
+from spaces.sections import Objective
+from spaces.sweep import SweepConfig
 from spaces.trial import TrialConfig
 
 ALIGNED = {"distillation.alpha": 0.0, "distillation.feature_alignment_enabled": True}

@@ -6,7 +6,7 @@ from search.confirm.results import Arm, Confirmation
 from search.insight.student import insight_of
 from search.record.results import SweepResults
 from search.record.states import TrialState
-from spaces.sweep import Objective
+from spaces.sections import Objective
 from spaces.trial import TrialConfig
 
 

@@ -13,8 +13,8 @@ from search.propose.draw import Draw, distributions_of
 from search.propose.sampler import quantile, sampler_of
 from search.propose.view import StudyInSpace
 from search.record.states import TrialState
+from spaces.sections import Search
 from spaces.space import Space
-from spaces.sweep import Search
 
 SAMPLERS = ["tpe", "gp", "cmaes", "nsga2", "random", "qmc"]
 N_TRIALS = 9

@@ -8,7 +8,8 @@ from search.record.states import TrialState
 from search.run.meter import Meter
 from search.run.progress import Progress
 from search.screen.summary import print_summary
-from spaces.sweep import Budget, SweepConfig
+from spaces.sections import Budget
+from spaces.sweep import SweepConfig
 
 TINY, OTHER = ("tiny_conv", 0), ("mobilenetv3", 0)
 

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from spaces.errors import InputError
-from spaces.sweep import Data
+from spaces.sections import Data
 from trainables.audio.check import check_data, load_clips, stream
 from trainables.audio.frontend import CLIP_SAMPLES, read_clip
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from spaces.errors import InputError
-from spaces.sweep import Data
+from spaces.sections import Data
 from trainables.audio.clips import Clip, find_clips, list_entries
 
 SPLITS = ("train", "val", "test")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spaces.sweep import Data
+from spaces.sections import Data
 from trainables.audio import scan as scanning
 from trainables.audio import sounds
 from trainables.audio.check import check_data, load_clips

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from spaces.errors import InputError
-from spaces.sweep import Data
+from spaces.sections import Data
 from trainables.audio.clips import find_clips
 from trainables.audio.espeak import Espeak
 from trainables.audio.near_miss import PhraseEar

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from spaces.errors import InputError
-from spaces.sweep import Views
+from spaces.sections import Views
 from trainables.audio.disturbance import generated_room, in_room, recorded_noise, recorded_room
 from trainables.audio.frontend import CLIP_SAMPLES, levelled
 from trainables.audio.views import ViewMaker

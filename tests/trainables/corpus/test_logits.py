@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from spaces.sweep import Objective
+from spaces.sections import Objective
 from tests.trainables.recipes import N_VIEWS, contents, recipe_of, write_clips
 from trainables.audio.entries import SPLITS
 from trainables.corpus.build import build_corpus

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from spaces.sweep import Teacher as TeacherConfig
+from spaces.sections import Teacher as TeacherConfig
 from tests.trainables.teachers.conftest import CONFIGS, noise, random_model
 from trainables.teachers.base import Encoder, Teacher, encode_clips
 from trainables.teachers.conformer import ConformerConfig, ConformerEncoder

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from spaces.errors import InputError
-from spaces.sweep import Teacher as TeacherConfig
+from spaces.sections import Teacher as TeacherConfig
 from tests.trainables.teachers.conftest import SIZES, noise
 from trainables.teachers.base import Teacher
 from trainables.teachers.load import load_teacher

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from spaces.errors import InputError
-from spaces.sweep import Teacher as TeacherConfig
+from spaces.sections import Teacher as TeacherConfig
 from tests.trainables.recipes import random_encoder
 from trainables.teachers.base import Encoder, Teacher
 from trainables.teachers.load import load_teacher

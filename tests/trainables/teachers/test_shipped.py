@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from spaces.sweep import Teacher as TeacherConfig
+from spaces.sections import Teacher as TeacherConfig
 from trainables.audio.frontend import read_clip
 from trainables.teachers.base import Pooled, encode_clips
 from trainables.teachers.fit import fit_head

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from spaces.errors import InputError
-from spaces.sweep import Teacher as TeacherConfig
+from spaces.sections import Teacher as TeacherConfig
 from tests.trainables.teachers.conftest import CONFIGS, noise, random_model, tones
 from trainables.teachers.base import Pooled, Teacher
 from trainables.teachers.conformer import ConformerConfig

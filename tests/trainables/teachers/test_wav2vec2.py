@@ -16,7 +16,7 @@ from transformers import (
 )
 
 from spaces.errors import InputError
-from spaces.sweep import Teacher as TeacherConfig
+from spaces.sections import Teacher as TeacherConfig
 from tests.trainables.teachers.conftest import CONFIGS, SIZES, noise, random_model, saved
 from trainables.teachers.base import Teacher
 from trainables.teachers.head import LinearHead, all_layers, one_layer
