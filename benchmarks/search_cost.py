@@ -41,6 +41,7 @@ from search_simulation import METRIC, SimulatedTrial, SimulatedTune
 from search_surrogate import N_LAYERS, Curves, World, encoded, held_out, noise_of_seeds, values_of
 
 from search.record.sweep import SweepRecord
+from search.run.meter import Meter
 from search.run.profile import Profile
 from search.run.recorder import Recorder
 from search.run.scheduler import StudentLadders, restored_ladders
@@ -103,12 +104,12 @@ def hyperband(task: Task) -> Parts:
 
 
 def distune(task: Task) -> Parts:
-    record = SweepRecord(task.sweep, task.folder / "journal.log", {STUDENT: task.space}, N_LAYERS, fingerprint="")
+    record = SweepRecord(task.sweep, task.folder / "journal.log", {STUDENT: task.space}, N_LAYERS, origin={})
     profile, board = Profile(), SweepBoard("replay", METRIC, "max")
     board.add_student(STUDENT, UNENDING, EPOCHS)
     searcher = SweepSearcher(record, {}, given_shares(task.sweep.resources, record.spaces, 0), profile)
     ladders = StudentLadders(restored_ladders(record), METRIC)
-    return searcher, ladders, [Recorder(searcher, ladders, Silent(), board, profile)]
+    return searcher, ladders, [Recorder(searcher, ladders, Silent(), board, profile, Meter(record))]
 
 
 ARMS: dict[str, Callable[[Task], Parts]] = {

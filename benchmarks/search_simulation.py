@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from ray.tune import Callback
 from ray.tune.experiment import Trial
-from ray.tune.result import TRAINING_ITERATION
+from ray.tune.result import DONE, TRAINING_ITERATION
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
@@ -106,13 +106,14 @@ class SimulatedTune:
 
     def _result(self, trial: SimulatedTrial) -> None:
         trial.epoch += 1
-        result = trial.last_result
+        result = trial.last_result | {DONE: trial.finished}
         decision = TrialScheduler.STOP if trial.finished else self.scheduler.on_trial_result(self, trial, result)
-        if decision != TrialScheduler.STOP:
+        result[DONE] = decision == TrialScheduler.STOP
+        if not result[DONE]:
             self.searcher.on_trial_result(trial.trial_id, result)
         for callback in self.callbacks:
             callback.on_trial_result(0, self.trials, trial, result)
-        if decision == TrialScheduler.STOP:
+        if result[DONE]:
             self.stop_trial(trial)
         elif decision == TrialScheduler.PAUSE:
             trial.status = Trial.PAUSED
