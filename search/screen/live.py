@@ -21,6 +21,7 @@ def shown(board: SweepBoard, console: Console | None = None) -> Iterator[None]:
         with Live(get_renderable=lambda: render(board), console=console, refresh_per_second=REFRESHES_PER_SECOND):
             yield
         return
+    console.print(f"sweep {board.name}", markup=False, highlight=False, soft_wrap=True)
     board.on_end = lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True)
     try:
         yield

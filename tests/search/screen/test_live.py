@@ -82,6 +82,7 @@ def test_without_a_terminal_every_ended_trial_is_a_plain_line(board):
     board.trial_started("tiny_conv", 5)
     board.trial_ended("tiny_conv", 5, TrialState.FAILED)  # after the block: nobody is told
     assert output.getvalue().splitlines() == [
+        "sweep first",
         "tiny_conv 4/5 pruned at epoch 5 val_pauc 0.500 F1 0.25 [1 running]",
         "tiny_conv 5/5 failed at epoch 0 [0 running]",
     ]
