@@ -1,9 +1,10 @@
 """Real learning curves of tiny_conv on recorded speech: ``python benchmarks/search_curves.py [--data DIR]``.
 
 Trains configurations of the shipped space to the end, each with a seed of its own, and appends a line a run to
-``search_curves.jsonl`` beside this script, which `search_cost.py` replays. The first are drawn at random, so that the
-table covers the space; then some by TPE on the runs so far, so that it is dense where a search ends up; then some of
-both again with another seed, to know what a seed does. A line is written as a run ends: the same command goes on where
+``search_curves.jsonl`` beside this script, which `search_cost.py` replays. Some are drawn at random, so that the table
+covers the space; then some by TPE on the runs so far, so that it is dense where a search ends up; some of both again
+with another seed, to know what a seed does; and the known points that every sweep begins with, twice each, because
+how good they are decides where a search stands early. A line is written as a run ends: the same command goes on where
 an earlier one stopped.
 
 ``DIR`` holds ``manifest.csv``, ``noise/train`` and ``rir``; by default ``../shared/data/enable`` beside the checkout.
@@ -24,15 +25,19 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 from search.home import open_home
 from search.prepare.shared import Shared, make_shared
+from search.propose.starts import known_points
 from search.screen.steps import shown_steps
 from spaces.space import Space
 from spaces.sweep import SweepConfig
 from trainables.build import build_run
+from trainables.corpus.ranking import layer_scores
 
 ROOT = Path(__file__).parents[1]
 TABLE = Path(__file__).with_name("search_curves.jsonl")
 STUDENT, EPOCHS = "tiny_conv", 20
-N_RANDOM, N_TPE, N_AGAIN = 220, 90, 20
+N_RANDOM, N_TPE, N_AGAIN, N_KNOWN_TWICE = 220, 90, 20, 16
+FIRST_AGAIN = N_RANDOM + N_TPE
+FIRST_KNOWN = FIRST_AGAIN + N_AGAIN
 KEPT = ("val_pauc", "val_f1")
 
 
@@ -53,7 +58,7 @@ def read_table() -> list[dict[str, Any]]:
 
 def again_of(number: int) -> int:
     """Which run is repeated under this number: random ones and TPE's in turn."""
-    step = number - N_RANDOM - N_TPE
+    step = number - FIRST_AGAIN
     return 11 * step if step % 2 else N_RANDOM + 4 * step
 
 
@@ -83,21 +88,25 @@ def main() -> None:
 
 def numbers_to_run() -> Iterator[int]:
     done = {row["number"] for row in read_table()}
-    return (number for number in range(N_RANDOM + N_TPE + N_AGAIN) if number not in done)
+    every = [*range(FIRST_KNOWN, FIRST_KNOWN + N_KNOWN_TWICE), *range(FIRST_KNOWN)]
+    return (number for number in every if number not in done)
 
 
 def drawn(sweep: SweepConfig, shared: Shared, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is known of a run before it is trained, and its flat configuration."""
-    space = shared.spaces[STUDENT]
-    again = number >= N_RANDOM + N_TPE
-    by = "random" if (again_of(number) if again else number) < N_RANDOM else "tpe"
-    params = suggested(space, shared.n_layers, number, by) if not again else next(
-        row["params"] for row in read_table() if row["number"] == again_of(number)
-    )  # fmt: skip
+    space, of = shared.spaces[STUDENT], number
+    if number >= FIRST_KNOWN:
+        points = known_points(space, shared.n_layers, layer_scores(shared.probes), sweep.search.seed)
+        nth = (number - FIRST_KNOWN) % len(points)
+        of, (by, params) = FIRST_KNOWN + nth, list(points.items())[nth]
+    elif number >= FIRST_AGAIN:
+        by, of = "again", again_of(number)
+        params = next(row["params"] for row in read_table() if row["number"] == of)
+    else:
+        by = "random" if number < N_RANDOM else "tpe"
+        params = suggested(space, shared.n_layers, number, by)
     values = space.suggest(optuna.trial.FixedTrial(params), shared.n_layers)
-    config = sweep.trial_config(STUDENT, values, number)
-    row = {"number": number, "by": "again" if again else by, "of": again_of(number) if again else number}
-    return row | {"params": params}, config.flat()
+    return {"number": number, "by": by, "of": of, "params": params}, sweep.trial_config(STUDENT, values, number).flat()
 
 
 def suggested(space: Space, n_layers: int, number: int, by: str) -> dict[str, Any]:

@@ -131,7 +131,8 @@ def test_mlflow_says_of_each_trial_what_optuna_says(whole):
         for trial in trials:
             run = whole.run_of(student, trial.number)
             assert run.info.status == STATUS[trial.state]
-            assert run.data.params == {key: str(value) for key, value in trial.user_attrs["config"].items()}
+            params = trial.user_attrs["config"] | {f"size.{key}": n for key, n in trial.user_attrs["size"].items()}
+            assert run.data.params == {key: str(value) for key, value in params.items()}
             points = whole.points[run.info.run_name].get(metric, [])
             assert points == sorted(trial.intermediate_values.items())
 

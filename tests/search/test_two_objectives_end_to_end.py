@@ -37,7 +37,7 @@ def test_trials_are_judged_by_quality_and_size_from_the_draw_to_the_front(home, 
     shared = SimpleNamespace(corpus=corpus, teacher=teacher, spaces=record.spaces, n_layers=record.n_layers)
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
-        with Tracker.open(home.tracking_uri, "first", home.artifacts) as tracker:
+        with Tracker.open(home.tracking_uri, "first", home.artifacts, recorded.folder.spool) as tracker:
             run_trials(record, shared, tracker, recorded.folder, Profile())
     finally:
         ray.shutdown()
