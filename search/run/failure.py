@@ -6,7 +6,7 @@ from typing import Self
 
 import torch
 from ray import cloudpickle
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError
 from ray.tune.experiment import Trial
 
 
@@ -36,6 +36,8 @@ class Failure:
             # It raised in its setup; Ray keeps the traceback as text alone.
             reason = _last_line(str(error))
             return cls(reason, out_of_memory=reason.startswith(f"{torch.OutOfMemoryError.__module__}.OutOfMemoryError"))
+        if isinstance(error, ActorUnavailableError):
+            return cls("its worker, or the node of it, no longer answers", worker_died=True)
         if isinstance(error, RayError):
             return cls(_cause_of_death(str(error)), worker_died=True)
         told = " ".join(str(error).split())
