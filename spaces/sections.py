@@ -115,6 +115,11 @@ class Objective(Section):
         return "max" if HIGHER_IS_BETTER[self.metric] else "min"
 
     @property
+    def sign(self) -> int:
+        """What a value is multiplied by so that more is better."""
+        return 1 if self.mode == "max" else -1
+
+    @property
     def rates(self) -> dict[str, float]:
         """At which rates the false rejection rates are read, as `trainables.metrics.evaluate` takes them."""
         return {"fpr": self.fpr, "false_accepts_per_hour": self.false_accepts_per_hour}

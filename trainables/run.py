@@ -290,7 +290,7 @@ class DistillRun:
 
     def _keep_best(self, result: dict[str, Any]) -> None:
         """Judge an epoch's result: add the best so far and whether the run is done."""
-        value, sign = result[self.objective.metric], 1 if self.objective.mode == "max" else -1
+        value, sign = result[self.objective.metric], self.objective.sign
         improved = self.best is None or sign * value > sign * self.best.result["best_objective"]
         if improved:
             result |= {"best_epoch": self.epoch, "best_objective": value}

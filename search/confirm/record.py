@@ -192,7 +192,7 @@ class ConfirmRecord(TrialRecord):
         points = self._points(student, kind)
         if len(points) == 1:
             return points[0]
-        sign = 1 if self.sweep.objective.mode == "max" else -1
+        sign = self.sweep.objective.sign
         values = {
             point: sign * trial.values[0]
             for point in points

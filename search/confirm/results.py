@@ -74,11 +74,11 @@ class Confirmation:
 
     def score(self, arm: Arm) -> float:
         """The mean objective on validation, negated where less is better."""
-        return self._sign * self.spread(arm, self.objective.metric).mean
+        return self.objective.sign * self.spread(arm, self.objective.metric).mean
 
     def best_seed(self, arm: Arm) -> int:
         """The seed of the arm's best run by validation: the one to ship, since one is shipped."""
-        return max(self.seeds, key=lambda seed: self._sign * arm.runs[seed][self.objective.metric])
+        return max(self.seeds, key=lambda seed: self.objective.sign * arm.runs[seed][self.objective.metric])
 
     def baseline(self, kind: Kind) -> Arm | None:
         """The arm of a kind, if it has runs."""
@@ -106,10 +106,6 @@ class Confirmation:
         """
         sign = 1 if HIGHER_IS_BETTER[f"val_{metric.partition('_')[2]}"] else -1
         return paired_gain([sign * (arm.runs[seed][metric] - over.runs[seed][metric]) for seed in self.seeds])
-
-    @property
-    def _sign(self) -> int:
-        return 1 if self.objective.mode == "max" else -1
 
 
 def family_of(config: TrialConfig) -> Kind | None:

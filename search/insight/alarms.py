@@ -61,7 +61,7 @@ def _better_than_its_teacher(results: SweepResults, student: str) -> Iterator[Al
     best, metric = results.best(student), results.sweep.objective.metric
     if best is None:
         return
-    teacher, sign = results.facts["teacher_metrics"]["val"][metric.removeprefix("val_")], _sign(results)
+    teacher, sign = results.facts["teacher_metrics"]["val"][metric.removeprefix("val_")], results.sweep.objective.sign
     if sign * best.objective > sign * teacher:
         yield Alarm(
             student,
@@ -142,9 +142,10 @@ def _far_above_test(results: SweepResults, student: str) -> Iterator[Alarm]:
     found = results.confirmed.get(student)
     if found is None or found.winner is None:
         return
-    metric, runs = results.sweep.objective.metric, found.winner.runs
+    objective, runs = results.sweep.objective, found.winner.runs
+    metric = objective.metric
     test = f"test_{metric.removeprefix('val_')}"
-    excess = paired_gain([_sign(results) * (runs[seed][metric] - runs[seed][test]) for seed in found.seeds])
+    excess = paired_gain([objective.sign * (runs[seed][metric] - runs[seed][test]) for seed in found.seeds])
     if excess.told_from_chance and excess.mean > FAR:
         yield Alarm(
             student,
@@ -157,7 +158,3 @@ def _far_above_test(results: SweepResults, student: str) -> Iterator[Alarm]:
 
 def _ranked(results: SweepResults, student: str) -> list[FrozenTrial]:
     return ranked(results.trials[student], results.sweep.objective.mode == "max")
-
-
-def _sign(results: SweepResults) -> int:
-    return 1 if results.sweep.objective.mode == "max" else -1

@@ -148,7 +148,7 @@ class SweepResults:
         """
         trials = self.trials.get(student, [])
         finished = [trial for trial in trials if trial.state == Complete and self._is_allowed(student, trial)]
-        sign = 1 if self.sweep.objective.mode == "max" else -1
+        sign = self.sweep.objective.sign
         return sorted(finished, key=lambda trial: -sign * trial.values[0])
 
     def _is_allowed(self, student: str, trial: FrozenTrial) -> bool:
@@ -193,7 +193,7 @@ class SweepResults:
     def winner(self) -> BestTrial | None:
         """The best of all students."""
         found = [best for student in self.trials if (best := self.best(student))]
-        sign = 1 if self.sweep.objective.mode == "max" else -1
+        sign = self.sweep.objective.sign
         return max(found, key=lambda best: sign * best.objective, default=None)
 
     def front(self) -> list[SizedTrial]:
@@ -208,7 +208,7 @@ class SweepResults:
             for trial in self.finished(student)
         }
         measure = self.sweep.objective.size or "flash_kb"
-        sign = 1 if self.sweep.objective.mode == "max" else -1
+        sign = self.sweep.objective.sign
         points = {key: (trial.size[measure], -sign * trial.objective) for key, trial in finished.items()}
         return [finished[key] for key in pareto_front(points)]
 

@@ -181,15 +181,18 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return run
 
 
+def synthesise_few(folder: Path) -> None:
+    """Clips enough to train on in seconds."""
+    synthesise(
+        SynthesisRequest(phrase="hey sirius", out=folder, n_positive=36, n_hard_negative=18, n_negative=54, seed=1)
+    )
+
+
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with clips and a teacher, and in it distune's home, for this module and its subprocesses."""
     folder = tmp_path_factory.mktemp("sweeps")
-    synthesise(
-        SynthesisRequest(
-            phrase="hey sirius", out=folder / "clips", n_positive=36, n_hard_negative=18, n_negative=54, seed=1
-        )
-    )
+    synthesise_few(folder / "clips")
     if not SHIPPED.is_dir():
         from tests.search.sweeps import write_random_teacher  # transformers takes seconds to import
 

@@ -22,7 +22,7 @@ from search.home import SweepFolder, open_home
 from search.record.results import SweepResults
 from search.reproduce import reproduce_trial
 from search.screen.steps import silent_steps
-from trainables.audio.synthesis import SynthesisRequest, synthesise
+from tests.search.conftest import synthesise_few
 from trainables.teachers.load import SHIPPED
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not SHIPPED.is_dir(), reason="no teacher was shipped")]
@@ -46,11 +46,7 @@ class Confirmed:
 @pytest.fixture(scope="module")
 def confirmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Confirmed]:
     place = tmp_path_factory.mktemp("confirmed")
-    synthesise(
-        SynthesisRequest(
-            phrase="hey sirius", out=place / "clips", n_positive=36, n_hard_negative=18, n_negative=54, seed=1
-        )
-    )
+    synthesise_few(place / "clips")
     file = place / "small.yaml"
     tree = {
         "data": {"path": "clips", "views": {"count": 2}},
