@@ -1,6 +1,6 @@
 """What a search costs: best objective against epochs spent.
 
-``python benchmarks/search_cost.py [--seeds N] [--plot FILE]`` replays the learning curves of ``search_curves.jsonl``
+``python benchmarks/search_cost.py [--seeds N] [--first-seed N] [--plot FILE]`` replays the learning curves of ``search_curves.jsonl``
 through real searchers and schedulers, with simulated workers and a simulated clock. A proposal is never in the table,
 half the parameters being continuous: a surrogate fitted to it answers (see `search_surrogate.py`), whose predictions of
 held-out curves are printed first. A seed is a world of its own, the same for all arms:
@@ -171,6 +171,7 @@ def searched(curves: Curves, arm: str, overrides: Mapping[str, Any], n_epochs: i
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=30)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=N_RANDOM * EPOCHS, help="spent by every arm")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument(
@@ -186,9 +187,10 @@ def main() -> None:
     curves, groups = Curves.fitted(rows, objective), [row["of"] for row in table]
     for described in (held_out, noise_of_seeds):
         console.print(described(curves, groups))
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
     search = partial(searched, curves, overrides=parse_overrides(args.set), n_epochs=args.epochs)
     with ProcessPoolExecutor(args.processes, get_context("spawn")) as pool:
-        asked = {arm: [pool.submit(search, arm=arm, seed=seed) for seed in range(args.seeds)] for arm in args.arms}
+        asked = {arm: [pool.submit(search, arm=arm, seed=seed) for seed in seeds] for arm in args.arms}
         traces = {arm: [future.result() for future in futures] for arm, futures in asked.items()}
     best = {arm: np.array([trace.best for trace in of]) for arm, of in traces.items()}
     worth = {arm: np.array([trace.worth for trace in of]) for arm, of in traces.items()}
