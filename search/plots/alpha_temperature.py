@@ -1,5 +1,7 @@
 """How the objective depends on alpha and temperature together."""
 
+from itertools import pairwise
+
 from search.insight.alpha_temperature import ALPHA_EDGES, TEMPERATURE_EDGES, Bin
 from search.insight.student import Insight
 from search.plots.plot import Data, Plot
@@ -44,8 +46,8 @@ def alpha_temperature(insight: Insight, objective: str) -> Plot | None:
     return Plot(
         "alpha-temperature",
         "Alpha against temperature",
-        f"The mean {objective} at epoch {insight.compared.epoch} of the trials that learnt from logits, less what other "
-        f"parameters explain; brighter is greater, empty cells hold no trial.{chance}",
+        f"The mean {objective} at epoch {insight.compared.epoch} of the trials that learnt from logits, less what "
+        f"other parameters explain; brighter is greater, empty cells hold no trial.{chance}",
         told + without + chance,
         figure,
         Data.of(("alpha", "temperature", "trials", f"mean {objective}"), rows),
@@ -53,7 +55,7 @@ def alpha_temperature(insight: Insight, objective: str) -> Plot | None:
 
 
 def _bins(edges: tuple[float, ...]) -> list[Bin]:
-    return [Bin(low, high) for low, high in zip(edges, edges[1:], strict=False)]
+    return [Bin(*edge) for edge in pairwise(edges)]
 
 
 def _words(bin: Bin) -> str:

@@ -50,8 +50,8 @@ def curves(results: SweepResults, student: str) -> Plot | None:
     return Plot(
         "learning-curves",
         "How the trials learnt",
-        "A line a trial, with a mark where it ended. Vertical lines are the rungs at which early stopping ended trials; "
-        "curves that cross after a rung are trials that it may have judged too early.",
+        "A line a trial, with a mark where it ended. Vertical lines are the rungs at which early stopping ended "
+        "trials; curves that cross after a rung are trials that it may have judged too early.",
         _told(trials, best.number if best else None),
         figure,
         Data.of(("trial", "state", "epochs", "last value", "best value", "reason"), rows),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from search.confirm.statistics import Gain
 from search.plots.plot import Data, Plot, spelt
-from search.plots.style import BLUE, VERMILLION, Look, rule, styled
+from search.plots.style import BLUE, PAPER, VERMILLION, Look, rule, styled
 from search.record.results import SweepResults
 
 OVER = {
@@ -48,7 +48,7 @@ def gain(results: SweepResults, students: Sequence[str]) -> Plot | None:
         )  # fmt: skip
         figure.add_annotation(
             x=0, xref="paper", y=words, text=f"{words}  {one.mean:+.3f}", showarrow=False, xanchor="left", yshift=17,
-            font={"size": 12},
+            font={"size": 12}, bgcolor=PAPER,
         )  # fmt: skip
     names = [words for words, _, _ in reversed(rows)]
     figure.update_yaxes(showticklabels=False, categoryorder="array", categoryarray=names, range=[-0.5, len(rows) + 0.2])
@@ -60,8 +60,8 @@ def gain(results: SweepResults, students: Sequence[str]) -> Plot | None:
     return Plot(
         "gain",
         "What distillation gained",
-        "The confirmed winner less its baseline, on the same seeds and the test clips, with 95 % intervals. Filled marks "
-        "are told from chance, open ones are not; right of the line is better.",
+        "The confirmed winner less its baseline, on the same seeds and the test clips, with 95 % intervals. Filled "
+        "marks are told from chance, open ones are not; right of the line is better.",
         " ".join(f"{words}: {told_gain(one)}." for words, _, one in rows),
         figure,
         Data.of(

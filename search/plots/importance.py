@@ -32,8 +32,8 @@ def importance(insight: Insight) -> Plot | None:
         )  # fmt: skip
     figure.update_yaxes(showticklabels=False, categoryorder="array", categoryarray=[one.key for one in reversed(found)],
                         range=[-0.6, len(found) - 0.1])  # fmt: skip
-    figure.update_layout(xaxis={"tickformat": ".0%", "title": {"text": "share of what is explained"}, "rangemode": "tozero"},
-                         barmode="overlay")  # fmt: skip
+    figure.update_xaxes(tickformat=".0%", title_text="share of what is explained", rangemode="tozero")
+    figure.update_layout(barmode="overlay")
     n, epoch = len(insight.compared.trials), insight.compared.epoch
     return Plot(
         "importance",

@@ -35,8 +35,8 @@ def layers(insight: Insight, objective: str) -> Plot | None:
     return Plot(
         "layers",
         "Which teacher layers helped",
-        f"What aligning a layer adds to {objective} at epoch {insight.compared.epoch}, all else held, with intervals that "
-        "hold together in 95 % of cases.",
+        f"What aligning a layer adds to {objective} at epoch {insight.compared.epoch}, all else held, with intervals "
+        "that hold together in 95 % of cases.",
         (f"{', '.join(told)}. " if told else "") + (others if n_others else ""),
         figure,
         Data.of(

@@ -65,9 +65,9 @@ def embedded(plot: Plot, key: str) -> Markup:
     Args:
         key: of the element, once in a page.
     """
-    height = plot.figure.layout.height
+    height = f"min-height:{plot.figure.layout.height}px"
     return Markup(
-        f'<div class="plot" id="{escape(key)}" role="img" aria-label="{escape(plot.told)}" style="min-height:{height}px">'
+        f'<div class="plot" id="{escape(key)}" role="img" aria-label="{escape(plot.told)}" style="{height}">'
         f'<script type="application/json">{as_script(plot.figure.to_plotly_json())}</script></div>'
     )
 

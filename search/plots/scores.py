@@ -5,16 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import optuna
 import plotly.graph_objects as go
 from numpy.typing import NDArray
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from scipy.stats import norm
 from sklearn.metrics import roc_curve
 
-from search.confirm.arms import with_seed
-from search.confirm.results import Confirmation, study_name
 from search.home import SweepFolder
 from search.plots.plot import Data, Plot
 from search.plots.style import FAINT, MUTED, looks_of, styled
@@ -23,8 +18,8 @@ from trainables.metrics import PAUC_FPR, Roc, equal_error_rate, false_rejection_
 
 READ_AT = (0.001, 0.01, 0.05, 0.1)
 """False positive rates at which the table is read."""
-DET_TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6)
-SPLITS = {"test": ("test", 2.5, 1.0), "val": ("validation", 1.2, 0.6)}
+DET_TICKS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4)
+SPLITS = {"test": "test", "val": "validation"}
 
 
 @dataclass(frozen=True)
@@ -60,9 +55,10 @@ def roc(results: SweepResults, scored: Sequence[Scored]) -> Plot | None:
     if not scored:
         return None
     figure = styled(420)
-    figure.add_vrect(0, PAUC_FPR, fillcolor=FAINT, opacity=0.45, line_width=0, layer="below",
-                     annotation_text="pAUC", annotation_position="bottom right", annotation_font_color=MUTED)  # fmt: skip
-    for one in scored:
+    strip = {"text": "pAUC", "font": {"color": MUTED}}
+    figure.add_vrect(0, PAUC_FPR, fillcolor=FAINT, opacity=0.45, line_width=0, layer="below", annotation=strip,
+                     annotation_position="bottom right")  # fmt: skip
+    for one in _tested(scored):
         _add(figure, results, one, one.roc.fpr, one.roc.tpr)
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": MUTED, "width": 1, "dash": "dot"},
                        name="chance", hoverinfo="skip")  # fmt: skip
@@ -71,8 +67,8 @@ def roc(results: SweepResults, scored: Sequence[Scored]) -> Plot | None:
     return Plot(
         "roc",
         "ROC of the confirmed",
-        "The share of wake words found against the share of other clips taken for one, over all thresholds; the shaded "
-        "strip is what pAUC measures.",
+        "The share of wake words found against the share of other clips taken for one, on the test clips over all "
+        "thresholds; the shaded strip is what pAUC measures.",
         _told(scored, lambda one: f"pAUC {partial_auc(one.roc, PAUC_FPR):.3f}"),
         figure,
         _data(scored),
@@ -84,38 +80,41 @@ def det(results: SweepResults, scored: Sequence[Scored]) -> Plot | None:
     if not scored:
         return None
     figure = styled(420)
-    for one in scored:
+    for one in _tested(scored):
         # Nearer to 0 than half a clip nothing was measured.
         fpr = np.clip(one.roc.fpr, 0.5 / one.n_negative, 1 - 0.5 / one.n_negative)
         fnr = np.clip(1 - one.roc.tpr, 0.5 / one.n_positive, 1 - 0.5 / one.n_positive)
         _add(figure, results, one, norm.ppf(fpr), norm.ppf(fnr))
     axis = {"tickvals": norm.ppf(DET_TICKS).tolist(), "ticktext": [f"{100 * rate:g} %" for rate in DET_TICKS],
-            "range": norm.ppf([0.0008, 0.65]).tolist(), "zeroline": False}  # fmt: skip
+            "range": norm.ppf([0.0008, 0.6]).tolist(), "zeroline": False, "tickangle": 0}  # fmt: skip
     figure.update_xaxes(title_text="false positives", **axis)
     figure.update_yaxes(title_text="wake words missed", **axis)
     return Plot(
         "det",
         "DET of the confirmed",
-        "Both kinds of error on normal-deviate axes: lower left is better, and a straight line has scores that are "
-        "normally distributed. A curve ends where the clips are too few to measure.",
+        "Both kinds of error on the test clips, on normal-deviate axes: lower left is better, and scores that are "
+        "normally distributed give a straight line. A curve ends where the clips are too few to measure.",
         _told(scored, lambda one: f"equal error rate {equal_error_rate(one.roc):.1%}"),
         figure,
         _data(scored),
     )
 
 
+def _tested(scored: Sequence[Scored]) -> list[Scored]:
+    """Those that are drawn: on test clips, which no choice was made by; the table has validation too."""
+    return [one for one in scored if one.split == "test"]
+
+
 def _add(figure: go.Figure, results: SweepResults, one: Scored, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
     look = looks_of(list(results.sweep.students))[one.student]
-    words, width, opacity = SPLITS[one.split]
     figure.add_scatter(
-        x=x.tolist(), y=y.tolist(), mode="lines", name=f"{one.student}, {words}", opacity=opacity,
-        line={"color": look.colour, "dash": look.dash, "width": width}, hoverinfo="name",
-        visible=True if one.split == "test" else "legendonly",
+        x=x.tolist(), y=y.tolist(), mode="lines", name=one.student, showlegend=True,
+        line={"color": look.colour, "dash": look.dash, "width": 2.5}, hoverinfo="name",
     )  # fmt: skip
 
 
 def _told(scored: Sequence[Scored], measure: Callable[[Scored], str]) -> str:
-    return " ".join(f"{one.student}, {SPLITS[one.split][0]}: {measure(one)}." for one in scored)
+    return " ".join(f"{one.student}, {SPLITS[one.split]}: {measure(one)}." for one in scored)
 
 
 def _data(scored: Sequence[Scored]) -> Data:
@@ -131,7 +130,7 @@ def _data(scored: Sequence[Scored]) -> Data:
     return Data.of(
         columns,
         [
-            (one.student, SPLITS[one.split][0], one.n_positive, one.n_negative, partial_auc(one.roc, PAUC_FPR),
+            (one.student, SPLITS[one.split], one.n_positive, one.n_negative, partial_auc(one.roc, PAUC_FPR),
              f"{equal_error_rate(one.roc):.1%}", *(f"{false_rejection_rate(one.roc, rate):.1%}" for rate in READ_AT))
             for one in scored
         ],
@@ -145,19 +144,8 @@ def scores_files(results: SweepResults, folder: SweepFolder, students: Sequence[
         confirmed = results.confirmed.get(student)
         if confirmed is None or confirmed.winner is None:
             continue
-        number = run_number(folder, results.sweep.name, student, confirmed)
-        file = folder.path / "confirmed" / f"{student}-{number:03d}" / "scores.npz"
+        seed = confirmed.best_seed(confirmed.winner)
+        file = folder.confirmed_run(student, confirmed.winner.numbers[seed]) / "scores.npz"
         if file.is_file():
             found[student] = file
     return found
-
-
-def run_number(folder: SweepFolder, sweep: str, student: str, confirmed: Confirmation) -> int:
-    """Under which number the confirming study has the winner's best run by validation."""
-    winner = confirmed.winner
-    assert winner is not None  # the caller's
-    config = with_seed(winner.config, confirmed.best_seed(winner)).flat()
-    storage = JournalStorage(JournalFileBackend(str(folder.journal)))
-    study = optuna.load_study(study_name=study_name(sweep, student), storage=storage)
-    runs = (trial for trial in study.get_trials(deepcopy=False) if trial.user_attrs["stage"] == "run")
-    return next(trial.number for trial in runs if trial.user_attrs["config"] == config)

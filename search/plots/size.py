@@ -31,10 +31,10 @@ def size(results: SweepResults) -> Plot | None:
         marker={"symbol": "circle-open", "size": 15, "color": INK, "line": {"width": 1.5}}, hoverinfo="skip",
     )  # fmt: skip
     sizes = [trial.user_attrs["size"][measure] for trials in finished.values() for trial in trials]
-    wide = max(sizes) > WIDE * min(sizes)
-    figure.update_xaxes(
-        title_text=UNITS[measure], type="log" if wide else "linear", **({"dtick": "D2"} if wide else {})
-    )
+    figure.update_xaxes(title_text=UNITS[measure])
+    if max(sizes) > WIDE * min(sizes):
+        ticks = [digit * 10**power for power in range(12) for digit in (1, 3)]
+        figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{tick:,}" for tick in ticks])
     figure.update_yaxes(title_text=objective_of(results))
     told = [
         f"{trial.student} trial {trial.number}: {trial.objective:.3f} at {trial.size[measure]:,.0f}" for trial in front

@@ -121,13 +121,21 @@ def _part(results: SweepResults, student: str, found: tuple[Alarm, ...]) -> Stud
     return StudentPart(
         student=student,
         verdict=verdict_of(results, insight, [alarm for alarm in found if alarm.student in (None, student)]),
-        told=tuple(sentences(confirmed)) if confirmed and won and not confirmed.n_missing else (),
+        told=tuple(_spelt(results, sentence) for sentence in sentences(confirmed))
+        if confirmed and won and not confirmed.n_missing
+        else (),
         arms=tables.arms(results, confirmed) if confirmed and won else None,
         space=tables.space(results, student, best.config.flat() if best else None),
         plots=plots,
         untold=untold(insight) if is_untold else None,
         yaml=export_yaml(results, best) if best else None,
     )
+
+
+def _spelt(results: SweepResults, sentence: str) -> str:
+    """As the rest of the report spells the metric; the terminal shows it bare."""
+    metric = test_metric(results)
+    return sentence.replace(metric.replace("_", " ", 1), spelt(metric))
 
 
 def _answer(results: SweepResults, parts: tuple[StudentPart, ...]) -> str:
@@ -142,7 +150,8 @@ def _answer(results: SweepResults, parts: tuple[StudentPart, ...]) -> str:
     else:
         how_good = f"{spelt(results.sweep.objective.metric)} {best.objective:.3f} in one run, not confirmed"
     alone = len(results.sweep.students) == 1
-    told = [f"{best.student} {'reached' if alone else 'did best:'} {how_good}."]
+    by = "reached" if alone else "did best on the validation clips, and reached"
+    told = [f"{best.student} {by} {how_good}."]
     over = {student: one for (student, kind), one in gains(results, list(results.confirmed)).items()
             if kind == "no_distillation" and not results.confirmed[student].n_missing}  # fmt: skip
     gained = [student for student, one in over.items() if one.told_from_chance and one.mean > 0]

@@ -11,7 +11,6 @@ from markupsafe import Markup
 from search.plots.page import embedded, scripts
 from search.report.content import Report
 
-FIGURE = re.compile(r"[-+−]?[\d.,]+( ± [\d.]+)?%?")
 SPECIAL = re.compile(r"([\\`*\[\]|#~])")
 
 
@@ -48,7 +47,6 @@ def _environment(is_html: bool) -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {"sentence": _sentence, "row": _row, "fenced": _fenced}
-    environment.tests["figure"] = lambda cell: bool(FIGURE.fullmatch(cell))
     return environment
 
 

@@ -103,9 +103,7 @@ def _range(distribution: BaseDistribution) -> str:
 def searched(results: SweepResults, folder: SweepFolder) -> Rows:
     """What was searched, on which data, by which teacher."""
     sweep, teacher = results.sweep, results.facts["teacher_metrics"]
-    settings = origin_settings(folder, sweep)
-    clips = {key.removeprefix("data: clips of "): n for key, n in settings.items() if key.startswith("data: clips of ")}
-    told = ", ".join(f"{n:,} for {words}" for split, words in SPLITS.items() if (n := clips.get(split)))
+    told = ", ".join(_clips(results, folder))
     name = results.sweep.objective.metric.removeprefix("val_")
     quality = "; ".join(
         f"{words} {spelt(f'x_{name}').removeprefix('x ')} {metrics[name]:.3f}, F1 {metrics['f1']:.3f}"
@@ -116,10 +114,11 @@ def searched(results: SweepResults, folder: SweepFolder) -> Rows:
         f"{member} with {counted(states['n_layers'], 'layer')}" for member, states in results.facts["teachers"].items()
     )
     stopping, confirm = sweep.early_stopping, sweep.confirm
+    better = "more" if sweep.objective.mode == "max" else "less"
     return [
-        ("Objective", f"{spelt(sweep.objective.metric)}, {'more' if sweep.objective.mode == 'max' else 'less'} is better"
+        ("Objective", f"{spelt(sweep.objective.metric)}, {better} is better"
          + (f"; small {sweep.objective.size} beside it" if sweep.objective.size else "")),
-        ("Data", f"{sweep.data.path}" + (f": {told} clips" if told else "")
+        ("Data", f"{sweep.data.path}" + (f": {told}" if told else "")
          + f"; {counted(sweep.data.views.count, 'view')} a training clip"),
         ("Teacher", f"{sweep.teacher.model or 'the small one that ships with distune'}"
          + (f" ({members})" if members else "") + f"; {quality}"),
@@ -137,6 +136,17 @@ def searched(results: SweepResults, folder: SweepFolder) -> Rows:
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
 
+def _clips(results: SweepResults, folder: SweepFolder) -> Iterator[str]:
+    """How many clips each split has, and of which kind where that was noted."""
+    counts = results.facts.get("clips", {}).get("counts", {})
+    settings = origin_settings(folder, results.sweep)
+    for split, words in SPLITS.items():
+        kinds = [f"{n:,} {kind.replace('_', ' ')}" for kind, n in counts.get(split, {}).items() if n]
+        n_clips = sum(counts.get(split, {}).values()) or settings.get(f"data: clips of {split}")
+        if n_clips:
+            yield f"{n_clips:,} {words} clips" + (f" ({', '.join(kinds)})" if kinds else "")
+
+
 def _budget(sweep: SweepConfig, student: str) -> str:
     limit = sweep.students[student].max_flash_kb
     most = f", at most {limit:g} kB of flash" if limit is not None else ""
@@ -148,8 +158,9 @@ def _budget(sweep: SweepConfig, student: str) -> str:
 def origin_settings(folder: SweepFolder, sweep: SweepConfig) -> dict[str, Any]:
     """The settings of clips, views and teacher, as noted when the sweep began; empty where nothing was."""
     storage = JournalStorage(JournalFileBackend(str(folder.journal)))
-    noted = (study.user_attrs.get(ATTRIBUTE) for study in optuna.get_all_study_summaries(storage, include_best_trial=False)
-             if study.study_name in {f"{sweep.name}/{student}" for student in sweep.students})  # fmt: skip
+    searching = {f"{sweep.name}/{student}" for student in sweep.students}
+    studies = optuna.get_all_study_summaries(storage, include_best_trial=False)
+    noted = (study.user_attrs.get(ATTRIBUTE) for study in studies if study.study_name in searching)
     origin = next((identity["origin"] for identity in noted if identity), {})
     return {key: value for part in origin.values() for key, value in part["settings"].items()}
 

@@ -107,7 +107,8 @@ def _unconfirmed(
     if pending:
         told = f"It is being confirmed: {counted(pending, 'run')} to go."
     else:
-        told = f"A search's best value is the luckiest of many: `distune confirm {results.sweep.name}` runs it on new seeds."
+        command = f"`distune confirm {results.sweep.name}`"
+        told = f"A search's best value is the luckiest of many: {command} runs it on new seeds."
     return Verdict(
         student, "open", "Being confirmed" if pending else "Not confirmed", f"{best.objective:.3f}",
         f"{spelt(metric)}, one run", (f"Trial {best.number}: {spelt(metric)} {best.objective:.3f}.",), tuple(gained),
@@ -132,13 +133,13 @@ def teaching(config: TrialConfig) -> str:
     parts = []
     if distillation.alpha > 0:
         falling = "" if distillation.temperature_scheduler == "fixed" else " at first"
-        parts.append(
-            f"the teacher's logits (alpha {short(distillation.alpha)}, temperature {short(distillation.temperature)}{falling})"
-        )
+        softened = f"alpha {short(distillation.alpha)}, temperature {short(distillation.temperature)}{falling}"
+        parts.append(f"the teacher's logits ({softened})")
     if distillation.aligned:
         layers = ", ".join(map(str, distillation.aligned))
-        parts.append(f"its layers {layers} (weight {short(distillation.feature_alignment_weight)})")
-    return f"It learns from {' and '.join(parts)}."
+        word = "layer" if len(distillation.aligned) == 1 else "layers"
+        parts.append(f"the teacher's {word} {layers} (weight {short(distillation.feature_alignment_weight)})")
+    return f"It learns from {' and from '.join(parts)}."
 
 
 def _alarmed(alarms: Sequence[Alarm]) -> tuple[str, ...]:

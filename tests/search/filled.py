@@ -132,10 +132,8 @@ def write_scores(file: Path, quality: float, seed: int = 0) -> None:
 
 def curve(config: TrialConfig, n_epochs: int) -> list[float]:
     """The objective after each epoch; a function of the configuration, its seed included."""
-    distillation, drawn = (
-        config.distillation,
-        np.random.default_rng([config.seed, round(1e6 * config.training.learning_rate)]),
-    )
+    distillation, rate = config.distillation, config.training.learning_rate
+    drawn = np.random.default_rng([config.seed, round(1e6 * rate)])
     worth = CEILING[config.model.architecture] + drawn.normal(0, 0.012)
     worth -= 0.05 * log(config.training.learning_rate / 3e-3) ** 2
     if distillation.enabled and distillation.alpha > 0:
