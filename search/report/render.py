@@ -14,10 +14,6 @@ from search.report.content import Report
 SPECIAL = re.compile(r"([\\`*\[\]|#~])")
 
 
-class Written(str):
-    """Text that is Markdown already."""
-
-
 def html(report: Report) -> str:
     """The whole page."""
     template = _environment(is_html=True).get_template("page.html.jinja")
@@ -41,7 +37,7 @@ def markdown(report: Report) -> str:
 def _environment(is_html: bool) -> Environment:
     environment = Environment(
         loader=PackageLoader("search.report", "."),
-        autoescape=is_html,
+        autoescape=True,  # to Markdown, what is marked as Markup is Markdown already
         undefined=StrictUndefined,
         finalize=None if is_html else _as_text,
         keep_trailing_newline=True,
@@ -59,20 +55,20 @@ def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:] + ("" if words.endswith(".") else ".")
 
 
-def _as_text(value: Any) -> Any:
+def _as_text(value: Any) -> Markup:
     """What a record holds, on one line and with nothing in it that Markdown, or HTML within it, would act on."""
-    if isinstance(value, Written):
+    if isinstance(value, Markup):
         return value
     line = " ".join(str(value).split())
-    return Written(SPECIAL.sub(r"\\\1", line).replace("&", "&amp;").replace("<", "&lt;"))
+    return Markup(SPECIAL.sub(r"\\\1", line).replace("&", "&amp;").replace("<", "&lt;"))
 
 
-def _row(cells: tuple[str, ...]) -> Written:
-    return Written(" | ".join(map(_as_text, cells)))
+def _row(cells: tuple[str, ...]) -> Markup:
+    return Markup(" | ".join(map(_as_text, cells)))
 
 
-def _fenced(text: str, language: str) -> Written:
+def _fenced(text: str, language: str) -> Markup:
     """A block of code, its fence longer than any within it."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return Written(f"{fence}{language}\n{text.rstrip()}\n{fence}")
+    return Markup(f"{fence}{language}\n{text.rstrip()}\n{fence}")

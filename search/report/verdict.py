@@ -68,7 +68,7 @@ def _confirmed(
         level, headline = "doubtful", "One seed: no interval"
         reason = "Of one seed there is no interval; confirm it with more: `distune confirm --seeds 5`."
     elif not over_none.told_from_chance:
-        level, headline = "doubtful", "No gain told from chance"
+        level, headline = "doubtful", "No gain beyond chance"
         reason = f"Over {n} seeds, the interval of its gain over no distillation holds zero; more seeds may tell."
     elif over_none.mean < 0:
         level, headline = "doubtful", "Worse than no distillation"

@@ -3,7 +3,7 @@
 What a configuration is worth is made up, and nothing is trained; everything else is recorded as a driver records it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import exp, log
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from spaces.sweep import SweepConfig
 from spaces.trial import TrialConfig
 
 N_LAYERS, RUNGS = 7, (3, 9)
+SHORT = {"search.sampler": "random", "budget.trials": 14, "budget.epochs": 10, "confirm.top": 1}
+"""Changes to the sweep that make its record in seconds."""
 CEILING = {"tiny_conv": 0.70, "mobilenetv3": 0.78, "resnet18": 0.90}
 LAYER_WORTH = (0.0, 0.01, 0.02, 0.05, 0.09, 0.08, 0.03)
 ORIGIN = {
@@ -42,11 +44,11 @@ FACTS: dict[str, Any] = {
 }
 
 
-def sweep_of(changes: Mapping[str, Any] | None = None) -> SweepConfig:
+def sweep_of(changes: Mapping[str, Any] | None = None, students: Iterable[str] = CEILING) -> SweepConfig:
     tree = {
         "name": "hey-sirius",
         "data": {"path": "clips"},
-        "students": {student: {} for student in CEILING},
+        "students": list(students),
         "budget": {"trials": 24, "epochs": 27},
         "early_stopping": {"grace_epochs": RUNGS[0]},
         "confirm": {"top": 2},
@@ -54,18 +56,29 @@ def sweep_of(changes: Mapping[str, Any] | None = None) -> SweepConfig:
     return SweepConfig.model_validate(tree).overlaid(dict(changes or {}))
 
 
-def fill(folder: SweepFolder, changes: Mapping[str, Any] | None = None, confirmed: bool = True) -> SweepResults:
-    """Record a search in ``folder``, and what confirming its winners came to."""
-    sweep = sweep_of(changes)
+def fill(
+    folder: SweepFolder,
+    changes: Mapping[str, Any] | None = None,
+    students: Iterable[str] = CEILING,
+    trials: int | None = None,
+    confirming_runs: int = 1000,
+) -> SweepResults:
+    """Record a search in ``folder``, and what confirming its winners came to.
+
+    Args:
+        trials: that end, a student; none: all that there are to be.
+        confirming_runs: that end, a student.
+    """
+    sweep = sweep_of(changes, students)
     spaces = {student: Space.load(student) for student in sweep.students}
     record = SweepRecord(sweep, folder.create().journal, spaces, N_LAYERS, ORIGIN)
     folder.write(sweep, FACTS)
     for student in sweep.students:
-        for turn in range(record.missing(student)):
+        for turn in range(record.missing(student) if trials is None else trials):
             end_searching(record, student, fails=turn % 11 == 9)
     next(iter(record.studies.values())).set_user_attr(WALL_SECONDS, 4.5 * 3600)
-    if confirmed:
-        confirm(folder, sweep, spaces)
+    if confirming_runs:
+        confirm(folder, sweep, spaces, confirming_runs)
     return SweepResults.read(folder)
 
 
@@ -103,7 +116,7 @@ def end(record: TrialRecord, proposal: Proposal, values: list[float], state: Tri
     record.end(*key, state)
 
 
-def confirm(folder: SweepFolder, sweep: SweepConfig, spaces: Mapping[str, Space], most: int = 1000) -> None:
+def confirm(folder: SweepFolder, sweep: SweepConfig, spaces: Mapping[str, Space], most: int) -> None:
     """Run up to ``most`` runs of a confirming a student."""
     results = SweepResults.read(folder)
     finished = {student: results.finished(student) for student in sweep.students}
