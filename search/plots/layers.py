@@ -12,11 +12,11 @@ def layers(insight: Insight, objective: str) -> Plot | None:
         return None
     figure = styled(320)
     rule(figure, 0, "")
-    for told, words, symbol, colour in (
+    for beyond, words, symbol, colour in (
         (True, "more than chance", "circle", BLUE),
         (False, "cannot be told from chance", "circle-open", MUTED),
     ):
-        rows = [(layer, effect) for layer, _, effect in found if effect.told_from_chance == told]
+        rows = [(layer, effect) for layer, _, effect in found if effect.told_from_chance == beyond]
         figure.add_scatter(
             x=[str(layer) for layer, _ in rows], y=[effect.mean for _, effect in rows], mode="markers", name=words,
             error_y={"type": "data", "symmetric": False, "array": [effect.high - effect.mean for _, effect in rows],

@@ -50,7 +50,7 @@ def standalone(plot: Plot, of: str) -> str:
         heading=escape(f"{plot.title}: {of}"),
         reading=escape(plot.reading),
         figure=embedded(plot, plot.name),
-        scripts=scripts(),
+        scripts=scripts(with_buttons=True),
         font=FONT,
         ink=INK,
         paper=PAPER,
@@ -72,10 +72,14 @@ def embedded(plot: Plot, key: str) -> Markup:
     )
 
 
-def scripts() -> Markup:
-    """plotly.js, packed, and what unpacks it and draws; once in a page, at its end."""
+def scripts(with_buttons: bool = False) -> Markup:
+    """plotly.js, packed, and what unpacks it and draws; once in a page, at its end.
+
+    Args:
+        with_buttons: to zoom, and to save a picture.
+    """
     code = resources.files("search.plots").joinpath("draw.js").read_text(encoding="utf-8")
-    settings = as_script({"dark": DARK, "config": CONFIG})
+    settings = as_script({"dark": DARK, "config": CONFIG | {"displayModeBar": with_buttons}})
     return Markup(
         f'<script type="application/octet-stream" id="plotly">{packed_plotly()}</script>\n'
         f'<script type="application/json" id="plot-settings">{settings}</script>\n'

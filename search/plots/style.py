@@ -18,8 +18,8 @@ SCALE = "Cividis"
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", "DejaVu Sans", sans-serif'
 FONT_SIZE = 13
 HEIGHT = 380  # pixels
-CONFIG = {"displaylogo": False, "responsive": True, "displayModeBar": "hover",
-          "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"]}  # fmt: skip
+CONFIG = {"responsive": True, "displaylogo": False, "displayModeBar": False}
+"""Without buttons: on a page with many plots they are a hundred stops of the Tab key."""
 
 
 class Look(NamedTuple):

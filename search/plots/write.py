@@ -66,8 +66,8 @@ def write_pictures(plots: Sequence[Plot], of: str, files: Sequence[Path]) -> boo
     except (BrowserFailedError, BrowserClosedError, TimeoutError) as error:
         log.warning("plots are written as HTML alone: the browser that draws pictures of them failed: %s", error)
         return False
-    for error in failed or ():
-        log.warning("a picture of a plot could not be drawn: %s", error)
+    for failure in failed or ():
+        log.warning("a picture of a plot could not be drawn: %s", failure)
     return all(file.exists() for file in files)
 
 

@@ -161,7 +161,7 @@ def origin_settings(folder: SweepFolder, sweep: SweepConfig) -> dict[str, Any]:
     searching = {f"{sweep.name}/{student}" for student in sweep.students}
     studies = optuna.get_all_study_summaries(storage, include_best_trial=False)
     noted = (study.user_attrs.get(ATTRIBUTE) for study in studies if study.study_name in searching)
-    origin = next((identity["origin"] for identity in noted if identity), {})
+    origin: dict[str, Any] = next((identity["origin"] for identity in noted if identity), {})
     return {key: value for part in origin.values() for key, value in part["settings"].items()}
 
 

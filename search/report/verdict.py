@@ -59,6 +59,7 @@ def _confirmed(
     gains = [(over, found.gain(winner, over, metric)) for over in found.comparable(winner).values()]
     over_none = next((one for over, one in gains if over.kind == "no_distillation"), None)
     spread, val = found.spread(winner, metric), found.spread(winner, found.objective.metric)
+    level: Level = "doubtful"
     if winner.family == "no_distillation":
         level, headline = "doubtful", "Distillation did not help"
         reason = "The winner learns from labels alone: nothing that learns from the teacher did better."

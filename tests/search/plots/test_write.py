@@ -30,9 +30,7 @@ def test_every_plot_is_written_as_a_page_and_a_picture_and_the_page_draws_itself
         assert page.evaluate("document.querySelector('.plot').data.length") == 3 and said == []
 
 
-def test_without_a_browser_there_are_pages_alone_and_a_sentence_says_so(
-    results, folder, tmp_path, monkeypatch, caplog
-):
+def test_without_a_browser_there_are_pages_alone_and_a_sentence_says_so(results, folder, tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "no-such-browser"))
     with caplog.at_level(logging.INFO, logger="search"):
         files = write(results, folder, "tiny_conv", tmp_path)

@@ -4,6 +4,7 @@ import pytest
 
 from search.home import SweepFolder
 from search.record.results import SweepResults
+from search.report.content import Report, report_of
 from tests.search.filled import SHORT, fill, write_scores
 
 
@@ -20,3 +21,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> SweepFolder:
 @pytest.fixture(scope="package")
 def results(folder: SweepFolder) -> SweepResults:
     return SweepResults.read(folder)
+
+
+@pytest.fixture(scope="package")
+def report(folder: SweepFolder) -> Report:
+    return report_of(folder)
