@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from search.insight.alpha_temperature import ALPHA_EDGES, TEMPERATURE_EDGES, Bin
+from search.insight.alpha_temperature import ALPHA_EDGES, TEMPERATURE_EDGES, AlphaTemperature, Bin
 from search.insight.student import Insight
 from search.plots.plot import Data, Plot
 from search.plots.style import MUTED, SCALE, styled
@@ -36,22 +36,26 @@ def alpha_temperature(insight: Insight, objective: str) -> Plot | None:
             text=f"without logits {grid.mean_without:.3f}, n={grid.n_without}", font={"color": MUTED},
         )  # fmt: skip
     chance = "" if grid.told_from_chance else " These differences cannot be told from chance."
-    without = "" if grid.mean_without is None else f" Without logits {grid.mean_without:.3f} (n={grid.n_without})."
-    lowest, highest = (choose(grid.cells, key=lambda cell: cell.mean) for choose in (min, max))
-    told = " ".join(
-        f"{word} {cell.mean:.3f} at alpha {_words(cell.alpha)}, temperature {_words(cell.temperature)}."
-        for word, cell in (("Lowest", lowest), ("Highest", highest))
-    )
     rows = [(_words(cell.alpha), _words(cell.temperature), cell.n_trials, cell.mean) for cell in grid.cells]
     return Plot(
         "alpha-temperature",
         "Alpha against temperature",
         f"The mean {objective} at epoch {insight.compared.epoch} of the trials that learnt from logits, less what "
         f"other parameters explain; brighter is greater, empty cells hold no trial.{chance}",
-        told + without + chance,
+        _told(grid) + chance,
         figure,
         Data.of(("alpha", "temperature", "trials", f"mean {objective}"), rows),
     )
+
+
+def _told(grid: AlphaTemperature) -> str:
+    lowest, highest = (choose(grid.cells, key=lambda cell: cell.mean) for choose in (min, max))
+    told = [
+        f"{word} {cell.mean:.3f} at alpha {_words(cell.alpha)}, temperature {_words(cell.temperature)}."
+        for word, cell in (("Lowest", lowest), ("Highest", highest))
+    ]
+    without = [] if grid.mean_without is None else [f"Without logits {grid.mean_without:.3f} (n={grid.n_without})."]
+    return " ".join([*told, *without])
 
 
 def _bins(edges: tuple[float, ...]) -> list[Bin]:

@@ -27,7 +27,8 @@ def curves(results: SweepResults, student: str) -> Plot | None:
         return None
     maximise = results.sweep.objective.mode == "max"
     best_first = ranked(trials, maximise)
-    shown = [*best_first, *(trial for trial in trials if trial not in best_first)][:MOST_CURVES]
+    ranks = {trial.number: rank for rank, trial in enumerate(best_first)}
+    shown = sorted(trials, key=lambda trial: ranks.get(trial.number, len(trials)))[:MOST_CURVES]
     figure = styled(420)
     for state, (words, look) in LOOKS.items():
         _add(figure, [trial for trial in shown if trial.state == state], words, look, 1.2, 0.55)

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import plotly.graph_objects as go
+
 from search.confirm.statistics import Gain
 from search.plots.plot import Data, Plot, spelt
 from search.plots.style import BLUE, PAPER, VERMILLION, Look, rule, styled
@@ -34,6 +36,21 @@ def gain(results: SweepResults, students: Sequence[str]) -> Plot | None:
     if not found:
         return None
     rows = [(f"{student} over {OVER[kind][0]}", OVER[kind][1], one) for (student, kind), one in found.items()]
+    return Plot(
+        "gain",
+        "What distillation gained",
+        "The confirmed winner less its baseline, on the same seeds and the test clips, with 95 % intervals. Filled "
+        "marks are told from chance, open ones are not; right of the line is better.",
+        " ".join(f"{words}: {told_gain(one)}." for words, _, one in rows),
+        _drawn(rows, spelt(test_metric(results))),
+        Data.of(
+            ("winner over baseline", "gain", "from", "to", "seeds", "told from chance"),
+            [(words, f"{g.mean:+.3f}", g.low, g.high, g.n, g.told_from_chance) for words, _, g in rows],
+        ),
+    )
+
+
+def _drawn(rows: list[tuple[str, Look, Gain]], metric: str) -> go.Figure:
     figure = styled(90 + 48 * len(rows))
     rule(figure, 0, "no gain", across=False)
     for words, look, one in rows:
@@ -53,22 +70,11 @@ def gain(results: SweepResults, students: Sequence[str]) -> Plot | None:
     names = [words for words, _, _ in reversed(rows)]
     figure.update_yaxes(showticklabels=False, categoryorder="array", categoryarray=names, range=[-0.5, len(rows) + 0.2])
     figure.update_xaxes(
-        title_text=f"gain in {spelt(test_metric(results))}",
+        title_text=f"gain in {metric}",
         tickformat="+.2f",
         range=_room([end for _, _, one in rows for end in (one.mean, one.low, one.high) if end is not None]),
     )
-    return Plot(
-        "gain",
-        "What distillation gained",
-        "The confirmed winner less its baseline, on the same seeds and the test clips, with 95 % intervals. Filled "
-        "marks are told from chance, open ones are not; right of the line is better.",
-        " ".join(f"{words}: {told_gain(one)}." for words, _, one in rows),
-        figure,
-        Data.of(
-            ("winner over baseline", "gain", "from", "to", "seeds", "told from chance"),
-            [(words, f"{g.mean:+.3f}", g.low, g.high, g.n, g.told_from_chance) for words, _, g in rows],
-        ),
-    )
+    return figure
 
 
 def told_gain(one: Gain) -> str:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
 from search.insight.comparison import best_value, last_epoch
 from search.plots.plot import Data, Plot, objective_of
-from search.plots.style import looks_of, rule, styled
+from search.plots.style import Look, looks_of, rule, styled
 from search.record.results import SweepResults
 
 STATES = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "stopped early"}
@@ -23,21 +24,7 @@ def history(results: SweepResults, students: Sequence[str]) -> Plot | None:
         return None
     figure, looks = styled(), looks_of(list(results.sweep.students))
     for student, ended in found.items():
-        look = looks[student]
-        for state, words in STATES.items():
-            these = [(trial, value) for trial, value, _ in ended if trial.state == state]
-            figure.add_scatter(
-                x=[trial.number for trial, _ in these], y=[value for _, value in these], mode="markers",
-                marker={"color": look.colour, "symbol": look.symbol if state == TrialState.COMPLETE else "x-thin-open",
-                        "size": 7, "opacity": 0.55}, name=f"{student}, {words}", showlegend=len(found) == 1,
-                hovertemplate=f"{student} trial %{{x}}, {words}: %{{y:.3f}}<extra></extra>",
-            )  # fmt: skip
-        best = [(trial.number, so_far) for trial, _, so_far in ended if so_far is not None]
-        figure.add_scatter(
-            x=[number for number, _ in best], y=[so_far for _, so_far in best], mode="lines",
-            line={"color": look.colour, "dash": look.dash, "shape": "hv", "width": 2.5}, name=f"{student}, best so far",
-            hovertemplate=f"{student}, best by trial %{{x}}: %{{y:.3f}}<extra></extra>",
-        )  # fmt: skip
+        _add(figure, student, ended, looks[student], is_alone=len(found) == 1)
     teacher = results.facts["teacher_metrics"]["val"][results.sweep.objective.metric.removeprefix("val_")]
     rule(figure, teacher, "teacher")
     figure.update_layout(xaxis_title="trial", yaxis_title=objective_of(results))
@@ -55,6 +42,24 @@ def history(results: SweepResults, students: Sequence[str]) -> Plot | None:
         figure,
         Data.of(("student", "trial", "state", "epochs", "its best", "best so far"), rows),
     )
+
+
+def _add(figure: go.Figure, student: str, ended: Ended, look: Look, is_alone: bool) -> None:
+    """A student's marks and line; beside others, the line alone is in the legend."""
+    for state, words in STATES.items():
+        these = [(trial, value) for trial, value, _ in ended if trial.state == state]
+        figure.add_scatter(
+            x=[trial.number for trial, _ in these], y=[value for _, value in these], mode="markers",
+            marker={"color": look.colour, "symbol": look.symbol if state == TrialState.COMPLETE else "x-thin-open",
+                    "size": 7, "opacity": 0.55}, name=f"{student}, {words}", showlegend=is_alone,
+            hovertemplate=f"{student} trial %{{x}}, {words}: %{{y:.3f}}<extra></extra>",
+        )  # fmt: skip
+    best = [(trial.number, so_far) for trial, _, so_far in ended if so_far is not None]
+    figure.add_scatter(
+        x=[number for number, _ in best], y=[so_far for _, so_far in best], mode="lines",
+        line={"color": look.colour, "dash": look.dash, "shape": "hv", "width": 2.5}, name=f"{student}, best so far",
+        hovertemplate=f"{student}, best by trial %{{x}}: %{{y:.3f}}<extra></extra>",
+    )  # fmt: skip
 
 
 def _ended(trials: Sequence[FrozenTrial], maximise: bool) -> Ended:

@@ -1,8 +1,13 @@
 """Quality against size, with the trials that are worth their size."""
 
+from collections.abc import Mapping
+
+import plotly.graph_objects as go
+from optuna.trial import FrozenTrial
+
 from search.plots.plot import Data, Plot, objective_of
 from search.plots.style import INK, looks_of, styled
-from search.record.results import SweepResults
+from search.record.results import SizedTrial, SweepResults
 
 UNITS = {"flash_kb": "flash, kB", "parameters": "parameters", "macs": "multiply-accumulates"}
 WIDE = 8
@@ -15,6 +20,24 @@ def size(results: SweepResults) -> Plot | None:
     if not finished:
         return None
     measure = results.sweep.objective.size or "flash_kb"
+    front = results.front()
+    told = [f"{one.student} trial {one.number}: {one.objective:.3f} at {one.size[measure]:,.0f}" for one in front]
+    return Plot(
+        "size",
+        "Quality against size",
+        "Ringed trials are worth their size: no other is as good and as small.",
+        f"Worth their size ({UNITS[measure]}): {'; '.join(told)}.",
+        _drawn(results, finished, front, measure),
+        Data.of(
+            ("student", "trial", objective_of(results), "flash, kB", "parameters", "MACs"),
+            [(one.student, one.number, one.objective, *_sizes(one)) for one in front],
+        ),
+    )
+
+
+def _drawn(
+    results: SweepResults, finished: Mapping[str, list[FrozenTrial]], front: list[SizedTrial], measure: str
+) -> go.Figure:
     figure, looks = styled(), looks_of(list(results.sweep.students))
     for student, trials in finished.items():
         look = looks[student]
@@ -24,7 +47,6 @@ def size(results: SweepResults) -> Plot | None:
             marker={"color": look.colour, "symbol": look.symbol, "size": 9, "opacity": 0.6},
             hovertemplate=f"{student} trial %{{customdata}}: %{{y:.3f}} at %{{x:,.0f}}<extra></extra>",
         )  # fmt: skip
-    front = results.front()
     figure.add_scatter(
         x=[trial.size[measure] for trial in front], y=[trial.objective for trial in front], mode="lines+markers",
         name="worth their size", line={"color": INK, "width": 1.5, "shape": "hv"},
@@ -36,27 +58,9 @@ def size(results: SweepResults) -> Plot | None:
         ticks = [digit * 10**power for power in range(12) for digit in (1, 3)]
         figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{tick:,}" for tick in ticks])
     figure.update_yaxes(title_text=objective_of(results))
-    told = [
-        f"{trial.student} trial {trial.number}: {trial.objective:.3f} at {trial.size[measure]:,.0f}" for trial in front
-    ]
-    return Plot(
-        "size",
-        "Quality against size",
-        "Ringed trials are worth their size: no other is as good and as small.",
-        f"Worth their size ({UNITS[measure]}): {'; '.join(told)}.",
-        figure,
-        Data.of(
-            ("student", "trial", objective_of(results), "flash, kB", "parameters", "MACs"),
-            [
-                (
-                    t.student,
-                    t.number,
-                    t.objective,
-                    f"{t.size['flash_kb']:,.1f}",
-                    f"{t.size['parameters']:,}",
-                    f"{t.size['macs']:,}",
-                )
-                for t in front
-            ],
-        ),
-    )
+    return figure
+
+
+def _sizes(trial: SizedTrial) -> tuple[str, str, str]:
+    size = trial.size
+    return f"{size['flash_kb']:,.1f}", f"{size['parameters']:,}", f"{size['macs']:,}"

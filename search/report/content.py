@@ -163,7 +163,7 @@ def _answer(results: SweepResults, parts: tuple[StudentPart, ...]) -> str:
         named = f": {', '.join(gained)}" if gained else ""
         told.append(f"Distillation gained beyond chance for {len(gained)} of {len(over)} confirmed students{named}.")
     levels = Counter(part.verdict.level for part in parts)
-    if levels["open"] and not alone:
+    if found and levels["open"]:
         told.append(f"{counted(levels['open'], 'student')} {'is' if levels['open'] == 1 else 'are'} not confirmed.")
     return " ".join(told)
 

@@ -6,12 +6,13 @@ from importlib import metadata, resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from search.plots.page import embedded, scripts
 from search.report.content import Report
 
-SPECIAL = re.compile(r"([\\`*\[\]|#~])")
+CODE = re.compile(r"`([^`]+)`")
+SPECIAL = re.compile(r"[\\`*\[\]|#~]|(?<!\w)_|_(?!\w)")
 
 
 def html(report: Report) -> str:
@@ -42,7 +43,8 @@ def _environment(is_html: bool) -> Environment:
         finalize=None if is_html else _as_text,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"sentence": _sentence, "row": _row, "fenced": _fenced}
+    coded = _coded_html if is_html else _coded_text
+    environment.filters |= {"sentence": _sentence, "row": _row, "fenced": _fenced, "coded": coded}
     return environment
 
 
@@ -55,12 +57,24 @@ def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:] + ("" if words.endswith(".") else ".")
 
 
+def _coded_html(words: str) -> Markup:
+    """Text with commands set as code where backticks enclose them."""
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(words))))
+
+
+def _coded_text(words: str) -> Markup:
+    """The same as Markdown: what backticks enclose stays as it is."""
+    parts = CODE.split(" ".join(words.split()))
+    return Markup("".join(f"`{part}`" if at % 2 else _escaped(part) for at, part in enumerate(parts)))
+
+
 def _as_text(value: Any) -> Markup:
     """What a record holds, on one line and with nothing in it that Markdown, or HTML within it, would act on."""
-    if isinstance(value, Markup):
-        return value
-    line = " ".join(str(value).split())
-    return Markup(SPECIAL.sub(r"\\\1", line).replace("&", "&amp;").replace("<", "&lt;"))
+    return value if isinstance(value, Markup) else Markup(_escaped(" ".join(str(value).split())))
+
+
+def _escaped(line: str) -> str:
+    return SPECIAL.sub(r"\\\g<0>", line).replace("&", "&amp;").replace("<", "&lt;")
 
 
 def _row(cells: tuple[str, ...]) -> Markup:

@@ -173,8 +173,8 @@ def spent(results: SweepResults) -> Rows:
         ("Trials", ", ".join([*by_state, *([f"{sum(results.to_begin.values())} to begin"] * (results.n_missing > 0))]))
     ]
     trained, saved = results.epochs_trained, results.epochs_saved
-    share = f" ({saved / (trained + saved):.0%} of {trained + saved:,})" if saved else ""
-    rows.append(("Epochs", f"{trained:,} trained; early stopping saved {saved:,}{share}"))
+    share = f" ({saved / max(1, trained + saved):.0%} of {trained + saved:,})"
+    rows.append(("Epochs", f"{trained:,} trained" + (f"; early stopping saved {saved:,}{share}" if saved else "")))
     rows.append(("Hours", f"{results.spent.wall_seconds / HOUR:.2f} while trials ran, confirming included"))
     if results.spent.gpu_seconds:
         rows.append(("GPU hours", f"{results.spent.gpu_seconds / HOUR:.2f}"))

@@ -95,7 +95,9 @@ def _unconfirmed(
     if best is None:
         n = len(results.trials.get(student, []))
         told = f"None of {counted(n, 'trial')} has run to its end." if n else "No trial has begun."
-        return Verdict(student, "open", "Nothing to show yet", "–", "", (told,), (), (), _alarmed(alarms))
+        return Verdict(
+            student, "open", "Nothing to show yet", "–", "", (told,), (), (), _alarmed(alarms) if alarms else ()
+        )
     known = next((t for t in results.trials[student] if t.user_attrs.get("known_point") == "no_distillation"), None)
     bare = known.user_attrs.get("best", {}).get(metric) if known else None
     gained = ["No trial without distillation has ended to compare with."]

@@ -1,9 +1,12 @@
 """The page and its twin: the same words and numbers, and nothing of a record becomes markup in either."""
 
 import re
+from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
+
+from markdown_it import MarkdownIt
 
 from search.insight.alarms import Alarm
 from search.plots.plot import Data
@@ -79,6 +82,24 @@ def test_nothing_of_a_record_is_markup_in_the_twin(report):
     assert row == f"| tiny_conv 3 | &lt;/script>&lt;img src=x onerror=alert(1)> {told} |"
 
 
+def test_the_twin_is_sound_markdown(report):
+    """As CommonMark with tables reads it: every table is one, with all its rows, and nothing is HTML."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(markdown(report))
+    kinds = Counter(token.type for token in tokens)
+    plots = [*report.plots, *(plot for part in report.students for plot in part.plots)]
+    tables = [report.overview, report.failures, *(plot.data for plot in plots)]
+    tables += [table for part in report.students for table in (part.arms, part.space)]
+    assert kinds["table_open"] == len(tables)
+    assert kinds["tr_open"] == sum(len(table.rows) + 1 for table in tables)
+    assert kinds["html_block"] == 0 and kinds["fence"] == len(report.students) + 2
+
+
 def test_a_fence_is_longer_than_any_within_what_it_holds(report):
     text = markdown(replace(report, sweep_file="a: ```` b"))
     assert "`````yaml\na: ```` b\n`````" in text
+
+
+def test_commands_in_sentences_are_set_as_code(report):
+    told = replace(report, alarms=(Alarm(None, "weak", "it is <weak>.", "Fit one with `distune teacher fit`."),))
+    assert "It is &lt;weak&gt;. <em>Fit one with <code>distune teacher fit</code>.</em>" in html(told)
+    assert "It is &lt;weak>. Fit one with `distune teacher fit`." in markdown(told)
