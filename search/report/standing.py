@@ -52,9 +52,15 @@ def _state(results: SweepResults, running: bool) -> tuple[str, str]:
     if n_missing and (limit := results.limit_reached):
         return "budget reached", f"The sweep ended at its {limit}; {left}."
     if n_missing:
-        return "interrupted", f"The sweep was interrupted: {left}. What follows is what there is."
+        return (
+            "interrupted",
+            f"The sweep was interrupted: {left}; the command that began it goes on. What follows is what there is.",
+        )
     if n_unconfirmed:
-        told = f"The search is finished; confirming its winners is not: {counted(n_unconfirmed, 'run')} to go."
+        command = f"`distune confirm {results.sweep.name}`"
+        told = (
+            f"The search is finished; confirming its winners is not: {counted(n_unconfirmed, 'run')} to go, {command}."
+        )
         return "half confirmed", told
     if any(found.winner for found in results.confirmed.values()):
         return "confirmed", "The search is finished and its winners are confirmed."

@@ -89,12 +89,13 @@ def test_a_search_that_is_not_confirmed_is_not_to_be_believed_yet(standing):
 
 def test_a_confirming_that_is_half_done_says_how_much_is_to_go(standing):
     report = standing(confirming_runs=2)
-    assert report.standing.word == "half confirmed" and report.students[0].verdict.headline == "Being confirmed"
+    assert report.standing.word == "half confirmed" and "`distune confirm hey-sirius`" in report.standing.told
+    assert report.students[0].verdict.headline == "Being confirmed"
 
 
 def test_an_interrupted_sweep_says_what_is_yet_to_end(standing):
     report = standing(trials=2, confirming_runs=0)
-    assert report.standing.told.startswith("The sweep was interrupted: 1 trial is yet to end.")
+    assert report.standing.told.startswith("The sweep was interrupted: 1 trial is yet to end; the command")
 
 
 def test_a_sweep_that_a_driver_is_at_work_on_is_running(tmp_path):
