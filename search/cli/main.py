@@ -14,6 +14,7 @@ from rich.console import Console
 
 from search.cli import data, teacher
 from search.cli.options import naming_options, try_file, write_whole
+from search.cli.report import report
 from search.log import PACKAGES
 from search.tracking.settings import settle_mlflow
 from spaces.errors import COMMAND_LINE, Fault, InputError, gathering, read_yaml, refuse
@@ -208,6 +209,9 @@ def ui(
     except RuntimeError as error:
         print(f"failed: {error}", file=sys.stderr)
         raise typer.Exit(FAILED) from None
+
+
+app.command(epilog="Example: distune report hey-sirius -o hey-sirius.html")(report)
 
 
 class _StandardError(logging.Handler):
