@@ -167,7 +167,8 @@ class EarlyStopping(Section):
 
     scheduler: Literal["asha", "hyperband", "none"] = Field(
         "asha",
-        description="asha: every trial climbs the same rungs; hyperband: some trials are spared the first rungs, some all; none: every trial runs to its end",
+        description="asha: every trial climbs the same rungs; hyperband: some trials are spared the first rungs, some "
+        "all; none: every trial runs to its end",
     )
     grace_epochs: int = Field(5, ge=1, description="epochs every trial gets; at least the learning rate's warm-up")
     reduction_factor: int = Field(3, ge=2, description="one in this many goes on at each rung")
@@ -192,7 +193,9 @@ class Resources(Section):
     """What a trial takes of the machines, and which machines."""
 
     cpus_per_trial: float = Field(1, gt=0, description="cores that a trial reserves and uses")
-    gpus_per_trial: float | None = Field(None, ge=0, description="shares that a trial reserves; none: measured where the cluster has GPUs, else 0")
+    gpus_per_trial: float | None = Field(
+        None, ge=0, description="share that a trial reserves; none: measured where the cluster has GPUs, else 0"
+    )
     max_concurrent_trials: int | None = Field(None, ge=1, description="trials at once; none: as many as fit")
     checkpoint_epochs: int = Field(5, ge=1, description="epochs between checkpoints")
     corpus_placement: Literal["auto", "device", "memory", "disk"] = Field(
