@@ -25,15 +25,15 @@ before anything starts.
 SWEEP = """
 ## A sweep file
 
-Only `name`, `data.path` and `students` are needed, and `name` is the file's own where it is left out. Paths are relative
-to the file. `STUDENT` stands for a student's name: `tiny_conv`, `mobilenetv3`, `resnet18`.
+Only `name`, `data.path` and `students` are needed, and `name` is the file's own where it is left out. Paths are
+relative to the file. `STUDENT` stands for a student's name: `tiny_conv`, `mobilenetv3`, `resnet18`.
 """
 TRIAL = """
 ## A trial
 
-What a search space may search ([spaces/tiny_conv.yaml](../spaces/tiny_conv.yaml)), what `students.STUDENT.fixed` may hold at
-a value, and what an exported file holds. The shipped spaces set some of these otherwise than the defaults here. The sweep
-decides `model.architecture`, `training.epochs` and `seed` itself.
+What a search space may search ([spaces/tiny_conv.yaml](../spaces/tiny_conv.yaml)), what `students.STUDENT.fixed` may
+hold at a value, and what an exported file holds. The shipped spaces set some of these otherwise than the defaults here.
+The sweep decides `model.architecture`, `training.epochs` and `seed` itself.
 """
 PLAIN = {int: "whole number", float: "number", str: "text", bool: "`true` or `false`", Path: "path", Any: "any value"}
 
