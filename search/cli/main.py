@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from search.cli import data, teacher, ui
+from search.cli import data, doctor, teacher, ui
 from search.cli.complete import complete_students, complete_sweeps
 from search.cli.options import Name, naming_options, try_file, write_whole
 from search.log import PACKAGES
@@ -25,6 +25,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptio
 app.add_typer(data.app, name="data")
 app.add_typer(teacher.app, name="teacher")
 app.command(epilog="Example: distune ui hey-sirius")(ui.ui)
+app.command(epilog="Example: distune doctor sweep.yaml")(doctor.doctor)
 
 FAILED, REFUSED, INTERRUPTED = 1, 2, 130
 DISK_FAULTS = {
