@@ -14,19 +14,22 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from io import BytesIO, StringIO
 from pathlib import Path
+from urllib.parse import quote
 
 import yaml
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from rich.console import Console
+from rich.terminal_theme import DIMMED_MONOKAI
 from rich.text import Text
 
 from search.home import Home, open_home
 from search.record.results import SweepResults
 from search.tracking.store import open_client
-from search.tracking.ui import serve
+from search.tracking.ui import TRAINING, serve
 from spaces.errors import InputError
 
 NAME = "hey-sirius"
@@ -41,9 +44,14 @@ SWEEP = {
     "early_stopping": {"grace_epochs": 2},
     "confirm": {"students": ["tiny_conv"], "top": 2, "learning_rates": 2},
 }
-SECONDS_AT_MOST = 1800
+SECONDS_AT_MOST = 3600
+SETTLING_MS = 5000
 WIDE, HIGH = 1280, 800
-MONOSPACED = "DejaVu Sans Mono, Menlo, Consolas, monospace"
+# As tall as a line of these letters is, or the lines of tables would not meet.
+TERMINAL_STYLE = """
+body {margin: 0} main {display: inline-block; background: #191919; color: #c5c8c6; padding: 16px 20px}
+p, pre {margin: 0; font: 15px/1.164 "DejaVu Sans Mono", monospace} p {color: #8fbc6b; padding-bottom: 8px}
+"""
 
 
 def main() -> None:
@@ -66,7 +74,7 @@ def main() -> None:
 def swept(home: Home) -> str:
     """Run the sweep in a terminal; what stood there when half of the trials had ended, with its colours."""
     data = home.root / "data"
-    phrases = ["--phrase", "hey sirius", "--positives", "240", "--hard-negatives", "48", "--negatives", "240"]
+    phrases = ["--phrase", "hey sirius", "--positives", "600", "--hard-negatives", "120", "--negatives", "600"]
     subprocess.run([*DISTUNE, "data", "synth", *phrases, "--out", str(data)], check=True)
     (home.root / "sweep.yaml").write_text(yaml.safe_dump(SWEEP))
     with terminal([*DISTUNE, "sweep", str(home.root / "sweep.yaml")]) as tmux:
@@ -113,25 +121,31 @@ def picture_of_command(browser: Browser, arguments: list[str], file: Path) -> No
 def picture_of_screen(browser: Browser, shown: str, title: str, file: Path) -> None:
     """What a terminal shows, escape sequences and all, as it looks."""
     console = Console(record=True, width=COLUMNS, file=StringIO(), legacy_windows=False)
-    console.print(Text.from_ansi(shown.strip("\n")))
-    drawn = console.export_svg(title=title).replace("Fira Code", MONOSPACED)
+    console.print(Text.from_ansi(shown.strip("\n")), soft_wrap=True)
+    lines = console.export_html(theme=DIMMED_MONOKAI, inline_styles=True, code_format="{code}")
     page = browser.new_page(viewport={"width": WIDE, "height": HIGH})
-    page.set_content(f"<style>body {{margin: 0}} svg {{width: {WIDE}px; display: block}}</style>{drawn}")
-    save(page.locator("svg").screenshot(), file)
+    page.set_content(f"<style>{TERMINAL_STYLE}</style><main><p>$ {escape(title)}</p><pre>{lines}</pre></main>")
+    save(page.locator("main").screenshot(), file)
     page.close()
 
 
 def pictures_of_mlflow(browser: Browser, home: Home, out: Path) -> None:
+    """The runs, a parent run unfolded, and the learning curves of its trials."""
     experiment = open_client(home.tracking_uri).get_experiment_by_name(NAME)
     if experiment is None:
         raise RuntimeError(f"{NAME} is not recorded in {home.tracking_uri}")
     with serve(home.tracking_uri) as (url, _):
+        runs = f"{url}/#/experiments/{experiment.experiment_id}/runs?{TRAINING}"
         page = browser.new_page(viewport={"width": WIDE, "height": HIGH})
-        page.goto(f"{url}/#/experiments/{experiment.experiment_id}/runs")
-        page.get_by_text("tiny_conv").first.wait_for()
+        page.goto(runs)
+        parent = page.get_by_role("link", name="tiny_conv", exact=True)
+        parent.wait_for()
+        page.get_by_role("row").filter(has=parent).get_by_role("button").first.click()
         settled(page)
         save(page.screenshot(), out / "mlflow.png")
-        page.goto(f"{url}/#/experiments/{experiment.experiment_id}/runs?compareRunsMode=CHART")
+        searched = quote('tags."distune.stage" = "search" and tags."distune.student" = "tiny_conv"')
+        page.goto(f"{runs}&compareRunsMode=CHART&searchFilter={searched}")
+        page.get_by_placeholder("Search metric charts").fill("^val_(pauc|f1)$")
         settled(page)
         save(page.screenshot(), out / "mlflow-charts.png")
         page.close()
@@ -148,9 +162,12 @@ def picture_of_report(browser: Browser, home: Home, file: Path) -> None:
 
 
 def settled(page: Page) -> None:
-    """Wait until what the page asks for has come and is drawn."""
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(2000)
+    """Wait until what the page asks for has come and is drawn; MLflow's asks again and again, so by the clock."""
+    page.wait_for_timeout(SETTLING_MS)
+    close = page.locator('[data-component-id="mlflow.assistant.chat_panel.close"]')
+    if close.is_visible():
+        close.click()
+        page.wait_for_timeout(SETTLING_MS)
 
 
 def save(drawn: bytes, file: Path) -> None:

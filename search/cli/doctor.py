@@ -28,8 +28,8 @@ def doctor(
 ) -> None:
     """Look for what would make a sweep fail: versions, GPUs, disk, store, teacher, ports, clock, cluster.
 
-    Each line that is not fine has its remedy; the status is 1 where something must be mended. A server's store is tried by
-    writing an experiment of your own, distune-doctor, and deleting it again.
+    Each line that is not fine has its remedy; the status is 1 where something must be mended. A server's store is tried
+    by writing an experiment of your own, distune-doctor, and deleting it again.
     """
     sweep = SweepConfig.load(file) if file else None
     from search.doctor.examine import examine, subject_of

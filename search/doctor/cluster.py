@@ -64,10 +64,14 @@ def _token(subject: Subject) -> Iterator[Finding]:
 
 
 def _private(file: Path) -> Finding:
-    in_reach = all(folder.stat().st_mode & stat.S_IXOTH for folder in file.absolute().parents)
-    if in_reach and file.stat().st_mode & stat.S_IROTH:
+    if file.stat().st_mode & stat.S_IROTH and _in_reach(file):
         return advice("Ray's token", f"{file} can be read by other users of this machine", f"chmod 600 {file}")
     return fine("Ray's token", f"in {file}")
+
+
+def _in_reach(file: Path) -> bool:
+    """Whether every folder above it lets other users pass."""
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in file.absolute().parents)
 
 
 def _existing(folder: Path) -> Path:

@@ -12,6 +12,8 @@ from search.tracking.settings import MLFLOW_SETTINGS
 from search.tracking.store import absolute_uri, is_server, open_client, without_password
 from spaces.errors import COMMAND_LINE, Fault, InputError
 
+TRAINING = "workflowType=machine_learning"
+
 
 def open_ui(
     tracking_uri: str,
@@ -70,13 +72,16 @@ def _page(tracking_uri: str) -> Page:
 
 
 def _fragment(tracking_uri: str, experiment_name: str | None) -> str:
-    """The part of the UI's address that names the experiment."""
+    """The part of the UI's address that names the experiment, its runs shown as those of models that are trained.
+
+    Left to itself, the UI opens with what belongs to language models, and keeps parent and child runs a click away.
+    """
     client = open_client(tracking_uri)
     if experiment_name is None:
-        return "/#/experiments"
+        return f"/#/experiments?{TRAINING}"
     experiment = client.get_experiment_by_name(experiment_name)
     if experiment is None:
         known = sorted(found.name for found in client.search_experiments() if found.name != "Default")
         remedy = f"is not recorded in {without_password(tracking_uri)}, which holds {known or 'no sweep'}"
         raise InputError(Fault(COMMAND_LINE, "name", experiment_name, remedy))
-    return f"/#/experiments/{experiment.experiment_id}"
+    return f"/#/experiments/{experiment.experiment_id}/runs?{TRAINING}"

@@ -48,7 +48,7 @@ def test_the_ui_prints_the_sweeps_link_and_leaves_nothing_behind(home: Home, num
     experiment = MlflowClient(home.tracking_uri).create_experiment("first")
     with started(home) as ui:
         url, fragment = told_link(ui).split("/#/")
-        assert fragment == f"experiments/{experiment}"
+        assert fragment == f"experiments/{experiment}/runs?workflowType=machine_learning"
         with urllib.request.urlopen(url) as page:
             assert b"<title>MLflow</title>" in page.read()
         servers = psutil.Process(ui.pid).children(recursive=True)
@@ -107,7 +107,11 @@ def test_a_server_is_only_linked_to(home: Home):
         experiment = MlflowClient(url).create_experiment("first")
         open_ui(url, "first", home.root, open_browser=False, say=said.append)
         open_ui(url + "/", None, home.root, open_browser=False, say=said.append)
-    assert said == [f"MLflow UI: {url}/#/experiments/{experiment}", f"MLflow UI: {url}/#/experiments"]
+    training = "workflowType=machine_learning"
+    assert said == [
+        f"MLflow UI: {url}/#/experiments/{experiment}/runs?{training}",
+        f"MLflow UI: {url}/#/experiments?{training}",
+    ]
 
 
 def test_a_sweep_that_is_not_recorded_is_refused_with_those_that_are(home: Home):
