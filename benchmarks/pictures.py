@@ -74,7 +74,7 @@ def main() -> None:
 def swept(home: Home) -> str:
     """Run the sweep in a terminal; what stood there when half of the trials had ended, with its colours."""
     data = home.root / "data"
-    phrases = ["--phrase", "hey sirius", "--positives", "600", "--hard-negatives", "120", "--negatives", "600"]
+    phrases = ["--phrase", "hey sirius", "--positives", "400", "--hard-negatives", "80", "--negatives", "400"]
     subprocess.run([*DISTUNE, "data", "synth", *phrases, "--out", str(data)], check=True)
     (home.root / "sweep.yaml").write_text(yaml.safe_dump(SWEEP))
     with terminal([*DISTUNE, "sweep", str(home.root / "sweep.yaml")]) as tmux:
@@ -137,14 +137,16 @@ def pictures_of_mlflow(browser: Browser, home: Home, out: Path) -> None:
     with serve(home.tracking_uri) as (url, _):
         runs = f"{url}/#/experiments/{experiment.experiment_id}/runs?{TRAINING}"
         page = browser.new_page(viewport={"width": WIDE, "height": HIGH})
-        page.goto(runs)
+        # Not those that confirm, which came last and would fill the list.
+        searched = 'tags."distune.stage" = "search"'
+        page.goto(f"{runs}&searchFilter={quote(searched)}")
         parent = page.get_by_role("link", name="tiny_conv", exact=True)
         parent.wait_for()
         page.get_by_role("row").filter(has=parent).get_by_role("button").first.click()
         settled(page)
         save(page.screenshot(), out / "mlflow.png")
-        searched = quote('tags."distune.stage" = "search" and tags."distune.student" = "tiny_conv"')
-        page.goto(f"{runs}&compareRunsMode=CHART&searchFilter={searched}")
+        searched += ' and tags."distune.student" = "tiny_conv"'
+        page.goto(f"{runs}&compareRunsMode=CHART&searchFilter={quote(searched)}")
         page.get_by_placeholder("Search metric charts").fill("^val_(pauc|f1)$")
         settled(page)
         save(page.screenshot(), out / "mlflow-charts.png")

@@ -17,17 +17,22 @@ def complete_sweeps(incomplete: str) -> list[str]:
     return [name for name in _home().sweep_names() if name.startswith(incomplete)]
 
 
-def complete_students(context: typer.Context, incomplete: str) -> list[str]:
-    """The students that begin so, of the sweep that the line names where it names one, else of all."""
-    students = _students_of(context.params.get("name")) or _all_students()
+def complete_students(context: typer.Context, args: list[str], incomplete: str) -> list[str]:
+    """The students that begin so, of the sweep that the line names where it names one, else of all.
+
+    The names of the arguments are typer's, which knows by them what is wanted.
+    """
+    # A line that ends with --student has no parameters yet, only words.
+    recorded = set(_home().sweep_names())
+    named = next((word for word in (context.params.get("name"), *args) if word in recorded), None)
+    students = _students_of(named) or _all_students()
     return [student for student in students if student.startswith(incomplete)]
 
 
 def _students_of(name: str | None) -> list[str]:
-    # A sweep that is not recorded, or by a newer distune: the command will tell.
+    # A sweep file that this distune cannot read: the command will tell.
     with suppress(InputError):
-        folder = _home().sweep(name or "")
-        return list(SweepConfig.load(folder.sweep_file).students)
+        return list(SweepConfig.load(_home().sweep(name).sweep_file).students) if name else []
     return []
 
 

@@ -42,7 +42,7 @@ def seen(workplace: Path, sweep_file: Callable[..., Path]) -> Iterator[Seen]:
     students = {"tiny_conv": {"trials": 2, "epochs": 2}}
     file = sweep_file(NAME, students=students, early_stopping={"scheduler": "none"})
     command = [sys.executable, "-m", "search.cli.main", "sweep", str(file)]
-    subprocess.run(command, check=True, capture_output=True, timeout=240)
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
     uri = open_home().tracking_uri
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name(NAME)
