@@ -17,14 +17,11 @@ def complete_sweeps(incomplete: str) -> list[str]:
     return [name for name in _home().sweep_names() if name.startswith(incomplete)]
 
 
-def complete_students(context: typer.Context, args: list[str], incomplete: str) -> list[str]:
-    """The students that begin so, of the sweep that the line names where it names one, else of all.
-
-    The names of the arguments are typer's, which knows by them what is wanted.
-    """
+def complete_students(context: typer.Context, incomplete: str) -> list[str]:
+    """The students that begin so, of the sweep that the line names where it names one, else of all."""
     # A line that ends with --student has no parameters yet, only words.
     recorded = set(_home().sweep_names())
-    named = next((word for word in (context.params.get("name"), *args) if word in recorded), None)
+    named = next((word for word in (context.params.get("name"), *context.args) if word in recorded), None)
     students = _students_of(named) or _all_students()
     return [student for student in students if student.startswith(incomplete)]
 
