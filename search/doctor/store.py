@@ -8,7 +8,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import closing
 
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
@@ -30,32 +30,31 @@ def check_store(subject: Subject) -> Iterator[Finding]:
     uri, told = subject.tracking_uri, without_password(subject.tracking_uri)
     if is_server(uri):
         yield from _proxied(uri)
+    answer = _answer(uri) if is_server(uri) else None
     try:
         client = open_client(uri)
     except InputError as error:
-        yield mend(
-            "store", without_password(str(error.faults[0])), START if is_server(uri) else "name another database"
-        )
+        # MLflow quotes all it tried; what the server itself says to a plain request is shorter.
+        away = f"does not answer ({answer})" if isinstance(answer, str) else error.faults[0].remedy
+        yield mend("store", f"{told}: {without_password(away)}", START if is_server(uri) else "name another database")
         return
     refusal = _refusal_of_sqlite(uri) if uri.startswith(SQLITE_PREFIX) else _refusal_of_writing(client)
     if refusal:
         yield mend("store", f"{told} can be read, not written: {refusal}", _remedy_for_writing(uri))
     else:
         yield fine("store", f"{told} answers and can be written")
-    if is_server(uri):
-        yield from _clock(uri)
+    if isinstance(answer, float):
+        yield of_skew(answer)
 
 
 def _refusal_of_sqlite(uri: str) -> str | None:
     """Why SQLite takes no writes; nothing is left behind."""
     try:
-        with sqlite3.connect(Path(uri.removeprefix(SQLITE_PREFIX)), timeout=LOCK_SECONDS) as database:
+        with closing(sqlite3.connect(uri.removeprefix(SQLITE_PREFIX), timeout=LOCK_SECONDS)) as database:
             database.execute("BEGIN IMMEDIATE")
             database.rollback()
     except sqlite3.Error as error:
         return str(error)
-    finally:
-        database.close()
     return None
 
 
@@ -93,8 +92,12 @@ def _proxied(uri: str) -> Iterator[Finding]:
         yield advice("proxy", told, f"unless that is meant, add {address.hostname} to NO_PROXY")
 
 
-def _clock(uri: str) -> Iterator[Finding]:
-    """The server's clock by the date of its answer, which is of whole seconds."""
+def _answer(uri: str) -> float | str | None:
+    """How many seconds the server's clock is before ours, by the date of its answer, which is of whole seconds.
+
+    Returns:
+        Why there is no answer where there is none; ``None`` where the answer tells no date.
+    """
     address = urllib.parse.urlsplit(uri)
     host = (address.hostname or "") + (f":{address.port}" if address.port else "")
     health = address._replace(netloc=host, path=f"{address.path.rstrip('/')}/health").geturl()
@@ -105,15 +108,10 @@ def _clock(uri: str) -> Iterator[Finding]:
     except urllib.error.HTTPError as error:
         date = error.headers.get("Date")
     except OSError as error:
-        yield advice(
-            "clock", f"{health} does not answer ({error})", "a server behind a gateway must let /health through"
-        )
-        return
+        return str(getattr(error, "reason", error))
     if date is None:
-        yield fine("clock", "the server does not tell its time")
-        return
-    skew = email.utils.parsedate_to_datetime(date).timestamp() - (asked + time.time()) / 2
-    yield of_skew(skew)
+        return None
+    return email.utils.parsedate_to_datetime(date).timestamp() - (asked + time.time()) / 2
 
 
 def of_skew(skew: float) -> Finding:

@@ -56,7 +56,9 @@ def _local(path: Path) -> Finding:
 def _on_hub(model: str) -> Finding:
     """A hub id: downloaded already, or within reach."""
     if not HUB_ID.fullmatch(model):
-        return mend("teacher", f"{model} does not exist, and is no hub id", "mend teacher.model")
+        return mend(
+            "teacher", f"{model} does not exist, and is no hub id", "name a folder, a file or a hub id as teacher.model"
+        )
     if _downloaded(model):
         return fine("teacher", f"{model}, downloaded already")
     elsewhere = "or download it where there is a network, and name its folder as teacher.model"
