@@ -23,6 +23,7 @@ import yaml
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from rich.console import Console
+from rich.style import Style
 from rich.terminal_theme import DIMMED_MONOKAI
 from rich.text import Text
 
@@ -47,6 +48,7 @@ SWEEP = {
 SECONDS_AT_MOST = 3600
 SETTLING_MS = 5000
 WIDE, HIGH = 1280, 800
+FAINT = Style(color="grey62")
 # As tall as a line of these letters is, or the lines of tables would not meet.
 TERMINAL_STYLE = """
 body {margin: 0} main {display: inline-block; background: #191919; color: #c5c8c6; padding: 16px 20px}
@@ -121,7 +123,11 @@ def picture_of_command(browser: Browser, arguments: list[str], file: Path) -> No
 def picture_of_screen(browser: Browser, shown: str, title: str, file: Path) -> None:
     """What a terminal shows, escape sequences and all, as it looks."""
     console = Console(record=True, width=COLUMNS, file=StringIO(), legacy_windows=False)
-    console.print(Text.from_ansi(shown.strip("\n")), soft_wrap=True)
+    text = Text.from_ansi(shown.strip("\n"))
+    # Faint letters, which terminals show well enough, come out too dark to read.
+    readable = {span: Style.parse(str(span.style)) for span in text.spans}
+    text.spans = [span._replace(style=FAINT if style.dim else style) for span, style in readable.items()]
+    console.print(text, soft_wrap=True)
     lines = console.export_html(theme=DIMMED_MONOKAI, inline_styles=True, code_format="{code}")
     page = browser.new_page(viewport={"width": WIDE, "height": HIGH})
     page.set_content(f"<style>{TERMINAL_STYLE}</style><main><p>$ {escape(title)}</p><pre>{lines}</pre></main>")
