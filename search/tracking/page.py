@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from spaces.errors import COMMAND_LINE, Fault, InputError
 
 LOOPBACK = "127.0.0.1"
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 10.0
 TAIL_LINES = 20
 

@@ -3,6 +3,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+import torch
 
 from search.doctor import machine
 from search.doctor.finding import Subject, Verdict
@@ -40,3 +41,22 @@ def test_little_memory_and_little_shared_memory_are_told():
 
 def test_loopback_of_this_machine_is_fine():
     assert verdicts(machine.check_ports()) == [Verdict.FINE]
+
+
+def test_each_gpu_is_told_with_its_free_memory(monkeypatch: pytest.MonkeyPatch):
+    memory = [(70 * GB, 80 * GB), (1 * GB, 80 * GB)]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(memory))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"H{index}00")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: memory[index])
+    free, taken = machine.check_gpus()
+    assert verdicts([free, taken]) == [Verdict.FINE, Verdict.ADVICE]
+    assert (taken.what, taken.told) == ("GPU 1", "H100, 1.0 of 80.0 GB free")
+
+
+@pytest.mark.parametrize(("driver", "verdict"), [("/usr/bin/nvidia-smi", Verdict.ADVICE), (None, Verdict.FINE)])
+def test_a_gpu_that_torch_cannot_use_is_told(driver: str | None, verdict: Verdict, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(shutil, "which", lambda name: driver)
+    assert verdicts(machine.check_gpus()) == [verdict]
