@@ -5,7 +5,7 @@ CURRENT := $(VENV)/.current
 DEMO ?= demo
 DISTUNE := DISTUNE_HOME=$(DEMO)/home $(VENV)/bin/distune
 
-.PHONY: demo test test-fast lint clean
+.PHONY: demo test test-fast lint keys pictures clean
 
 $(CURRENT): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'distune needs Python 3.11 or newer: make PYTHON=...')"
@@ -31,6 +31,13 @@ test-fast: $(CURRENT)
 lint: $(CURRENT)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+# What is made from the code: the page of keys from the schemas, the pictures from a small sweep (tmux and Chromium).
+keys: $(CURRENT)
+	$(VENV)/bin/python -m spaces.reference > docs/keys.md
+
+pictures: $(CURRENT)
+	$(VENV)/bin/python benchmarks/pictures.py docs/pictures
 
 clean:
 	rm -rf demo $(VENV)

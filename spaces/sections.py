@@ -19,12 +19,12 @@ class Views(Section):
     count: int = Field(4, ge=1, le=64, description="views a training clip, the clean one included")
     gain_db: tuple[float, float] = Field((-6.0, 6.0), description="range of gain, dB")
     shift_ms: float = Field(100.0, ge=0, le=750, description="largest time shift either way, ms")
-    noise_probability: float = Field(0.8, ge=0, le=1)
+    noise_probability: float = Field(0.8, ge=0, le=1, description="share of the views that get noise")
     snr_db: tuple[float, float] = Field((5.0, 20.0), description="range of signal to noise, dB")
-    rir_probability: float = Field(0.3, ge=0, le=1)
+    rir_probability: float = Field(0.3, ge=0, le=1, description="share of the views that are heard in a room")
     noise: tuple[Path, ...] = Field((), description="folders or files of noise; none: generated noise")
     rir: tuple[Path, ...] = Field((), description="folders or files of room responses; none: generated rooms")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of all of these; another seed is another corpus")
 
     @field_validator("gain_db", "snr_db")
     @classmethod
@@ -47,7 +47,9 @@ class Data(Section):
 class Teacher(Section):
     """Who teaches."""
 
-    architecture: Literal["wav2vec2", "conformer", "dual"] = "wav2vec2"
+    architecture: Literal["wav2vec2", "conformer", "dual"] = Field(
+        "wav2vec2", description="wav2vec2 (HuBERT and WavLM too), conformer, or both, mixed"
+    )
     model: str | None = Field(
         None, description="hub id, folder, or the platform's .pt; none: the small teacher that ships with distune"
     )
@@ -103,7 +105,9 @@ class Budget(Section):
 class Objective(Section):
     """What is optimised; never a quantity that depends on what is searched, such as val_loss."""
 
-    metric: Literal["val_pauc", "val_auc", "val_f1", "val_eer", "val_frr_at_fpr", "val_frr_at_fah"] = "val_pauc"
+    metric: Literal["val_pauc", "val_auc", "val_f1", "val_eer", "val_frr_at_fpr", "val_frr_at_fah"] = Field(
+        "val_pauc", description="what tells two trials apart; all of them are recorded always"
+    )
     fpr: float = Field(0.01, gt=0, lt=1, description="false positive rate of val_frr_at_fpr")
     false_accepts_per_hour: float = Field(0.5, gt=0, description="rate of val_frr_at_fah")
     size: Literal["flash_kb", "parameters", "macs"] | None = Field(
@@ -159,9 +163,12 @@ class Search(Section):
 
 
 class EarlyStopping(Section):
+    """Which trials stop before their last epoch: those that fall behind on their student's ladder."""
+
     scheduler: Literal["asha", "hyperband", "none"] = Field(
         "asha",
-        description="hyperband: some trials are spared the first rungs, some all; none: every trial runs to its end",
+        description="asha: every trial climbs the same rungs; hyperband: some trials are spared the first rungs, some "
+        "all; none: every trial runs to its end",
     )
     grace_epochs: int = Field(5, ge=1, description="epochs every trial gets; at least the learning rate's warm-up")
     reduction_factor: int = Field(3, ge=2, description="one in this many goes on at each rung")
@@ -183,9 +190,13 @@ class Confirm(Section):
 
 
 class Resources(Section):
-    cpus_per_trial: float = Field(1, gt=0)
-    gpus_per_trial: float | None = Field(None, ge=0, description="none: measured where the cluster has GPUs, else 0")
-    max_concurrent_trials: int | None = Field(None, ge=1, description="none: as many as fit")
+    """What a trial takes of the machines, and which machines."""
+
+    cpus_per_trial: float = Field(1, gt=0, description="cores that a trial reserves and uses")
+    gpus_per_trial: float | None = Field(
+        None, ge=0, description="share that a trial reserves; none: measured where the cluster has GPUs, else 0"
+    )
+    max_concurrent_trials: int | None = Field(None, ge=1, description="trials at once; none: as many as fit")
     checkpoint_epochs: int = Field(5, ge=1, description="epochs between checkpoints")
     corpus_placement: Literal["auto", "device", "memory", "disk"] = Field(
         "auto", description="where the corpus lies while trials train; auto: the first of these with room for it"
@@ -194,4 +205,6 @@ class Resources(Section):
 
 
 class Tracking(Section):
+    """Where MLflow's users look."""
+
     uri: str | None = Field(None, description="an MLflow server or database; none: SQLite in distune's home")

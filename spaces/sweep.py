@@ -29,7 +29,9 @@ from spaces.trial import Section, TrialConfig, nested
 class SweepConfig(Section):
     """One sweep, whole."""
 
-    name: str = Field(description="of the sweep, its studies and its MLflow experiment")
+    name: str = Field(
+        description="of the sweep, its studies and its MLflow experiment; left out of a file: the file's own name"
+    )
     data: Data
     teacher: Teacher = Field(default_factory=Teacher)
     students: dict[str, Student] = Field(min_length=1)

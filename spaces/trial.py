@@ -105,8 +105,8 @@ class Training(Section):
 class Optimizer(Section):
     """The optimizer and its schedule."""
 
-    optimizer: Literal["adamw", "adam", "sgd"] = Field("adamw")
-    weight_decay: float = Field(1e-4, ge=0)
+    optimizer: Literal["adamw", "adam", "sgd"] = Field("adamw", description="the platform's three")
+    weight_decay: float = Field(1e-4, ge=0, description="pull of the weights towards 0; decoupled in adamw")
     momentum: float = Field(0.9, ge=0, lt=1, description="for sgd")
     betas: tuple[float, float] = Field((0.9, 0.999), description="for adam and adamw")
     scheduler: Literal["cosine", "none"] = Field("cosine", description="after warm-up, stepped by optimizer step")
@@ -119,23 +119,25 @@ class Optimizer(Section):
 class Loss(Section):
     """The loss on labels."""
 
-    loss_function: Literal["cross_entropy", "focal_loss"] = Field("cross_entropy")
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    loss_function: Literal["cross_entropy", "focal_loss"] = Field(
+        "cross_entropy", description="focal_loss plays down clips that are easy already"
+    )
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of a label given to all classes alike")
     focal_gamma: float = Field(2.5, ge=0, description="how much easy clips are played down")
     class_weights: Literal["balanced", "none"] = Field("balanced", description="balanced: N / (2 n_c), clipped")
-    class_weight_min: float = Field(0.1, gt=0)
-    class_weight_max: float = Field(100.0, gt=0)
+    class_weight_min: float = Field(0.1, gt=0, description="where balanced weights are clipped below")
+    class_weight_max: float = Field(100.0, gt=0, description="and above")
     hard_negative_weight: float = Field(1.0, gt=0, description="weight of clips marked as hard negatives")
 
 
 class Augmentation(Section):
     """SpecAugment on the student's log-mel; the teacher hears the view without it."""
 
-    use_spec_augment: bool = Field(True)
+    use_spec_augment: bool = Field(True, description="mask bands and frames of each training clip anew")
     freq_mask_param: int = Field(8, ge=0, le=64, description="widest mask, mel bands")
     time_mask_param: int = Field(15, ge=0, le=151, description="longest mask, frames of 10 ms")
-    n_freq_masks: int = Field(1, ge=0)
-    n_time_masks: int = Field(1, ge=0)
+    n_freq_masks: int = Field(1, ge=0, description="masks of bands a clip")
+    n_time_masks: int = Field(1, ge=0, description="masks of frames a clip")
 
 
 class TrialConfig(Section):

@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from search.cli import data, teacher
-from search.cli.options import naming_options, try_file, write_whole
-from search.cli.report import report
+from search.cli import data, doctor, report, teacher, ui
+from search.cli.complete import complete_students, complete_sweeps
+from search.cli.options import Name, naming_options, try_file, write_whole
 from search.log import PACKAGES
 from search.tracking.settings import settle_mlflow
 from spaces.errors import COMMAND_LINE, Fault, InputError, gathering, read_yaml, refuse
@@ -24,6 +24,9 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptio
                   help="Search for the best way to distil a large speech model into a wake-word student.")  # fmt: skip
 app.add_typer(data.app, name="data")
 app.add_typer(teacher.app, name="teacher")
+app.command(epilog="Example: distune ui hey-sirius")(ui.ui)
+app.command(epilog="Example: distune doctor sweep.yaml")(doctor.doctor)
+app.command(epilog="Example: distune report hey-sirius -o hey-sirius.html")(report.report)
 
 FAILED, REFUSED, INTERRUPTED = 1, 2, 130
 DISK_FAULTS = {
@@ -33,7 +36,6 @@ DISK_FAULTS = {
     errno.EROFS: "that disk is read-only; choose another place, or set DISTUNE_HOME to another disk",
 }
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="the sweep's name")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key of the file; may be repeated")
 ]
@@ -50,6 +52,7 @@ def sweep(
             "--warm-start",
             metavar="NAME[/STUDENT]",
             help="also run the best trials of an earlier sweep; may be repeated",
+            autocompletion=complete_sweeps,
         ),
     ] = None,
     allow_weak_teacher: Annotated[bool, typer.Option("--allow-weak-teacher", help="insist on a weak teacher")] = False,
@@ -95,7 +98,10 @@ def sweep(
 @app.command(epilog="Example: distune confirm hey-sirius --seeds 5")
 def confirm(
     name: Name,
-    student: Annotated[str | None, typer.Option(metavar="STUDENT", help="whose winner; by default the file's")] = None,
+    student: Annotated[
+        str | None,
+        typer.Option(metavar="STUDENT", help="whose winner; by default the file's", autocompletion=complete_students),
+    ] = None,
     top: Annotated[int | None, typer.Option(metavar="N", help="trials a student; by default the file's")] = None,
     seeds: Annotated[int | None, typer.Option(metavar="N", help="runs an arm; by default the file's")] = None,
 ) -> None:
@@ -120,7 +126,10 @@ def confirm(
 def export(
     name: Name,
     student: Annotated[
-        str | None, typer.Option(metavar="STUDENT", help="whose best; by default the best of all students")
+        str | None,
+        typer.Option(
+            metavar="STUDENT", help="whose best; by default the best of all students", autocompletion=complete_students
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="file to write; by default the screen")
@@ -189,29 +198,6 @@ def list_sweeps() -> None:
     home = open_home()
     names = home.sweep_names()
     print("\n".join(names) if names else f"no sweep in {home.root} yet")
-
-
-@app.command(epilog="Example: distune ui hey-sirius")
-def ui(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="the sweep's name; none: all sweeps")] = None,
-    port: Annotated[int | None, typer.Option(metavar="PORT", help="on loopback; by default a free one")] = None,
-    browser: Annotated[bool, typer.Option(help="open a browser where there is one")] = True,
-) -> None:
-    """Start the MLflow UI on the sweeps; Ctrl-C ends it."""
-    from search.home import open_home
-    from search.record.results import SweepResults
-    from search.tracking.ui import open_ui
-
-    home = open_home()
-    uri = SweepResults.read(home.sweep(name)).sweep.tracking.uri if name else None
-    try:
-        open_ui(uri or home.tracking_uri, name, port, browser)
-    except RuntimeError as error:
-        print(f"failed: {error}", file=sys.stderr)
-        raise typer.Exit(FAILED) from None
-
-
-app.command(epilog="Example: distune report hey-sirius -o hey-sirius.html")(report)
 
 
 class _StandardError(logging.Handler):

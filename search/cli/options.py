@@ -1,4 +1,4 @@
-"""What the commands share: naming options in faults, and trying their output before the work."""
+"""What the commands share: a sweep's name, naming options in faults, and trying their output before the work."""
 
 import os
 import tempfile
@@ -6,8 +6,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from search.cli.complete import complete_sweeps
 from spaces.errors import COMMAND_LINE, Fault, InputError
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="the sweep's name", autocompletion=complete_sweeps)]
 
 
 @contextmanager

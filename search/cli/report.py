@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from search.cli.options import Name
+
 
 def report(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="the sweep's name")],
+    name: Name,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="the page; by default NAME.html, here")
     ] = None,

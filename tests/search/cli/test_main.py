@@ -34,10 +34,15 @@ COMMANDS = dict(commands(cli.app))
 
 
 def test_all_commands_of_the_contract_are_found_by_these_tests() -> None:
-    assert {"sweep", "confirm", "export", "reproduce", "status", "list", "ui"} == {
+    assert {"sweep", "confirm", "export", "reproduce", "status", "list", "ui", "doctor"} == {
         words[0] for words in COMMANDS if len(words) == 1
     }
     assert {("data", "check"), ("data", "synth"), ("teacher", "fit"), ("teacher", "check")} <= set(COMMANDS)
+
+
+def test_the_readme_names_every_command() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    assert [words for words in COMMANDS if f"`distune {' '.join(words)}" not in readme] == []
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["sweep", "missing.yaml"], ["export", "--help"]])

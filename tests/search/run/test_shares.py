@@ -93,4 +93,3 @@ def test_shares_are_measured_on_a_real_step_in_a_process_of_its_own(recorded, tm
         ray.shutdown()
     for student in sweep.students:
         assert 1 / 16 <= shares.of(trial(student, 16))["gpu"] <= 1
-

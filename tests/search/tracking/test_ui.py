@@ -4,6 +4,8 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -22,17 +24,31 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+@contextmanager
+def started(home: Home) -> Iterator[subprocess.Popen[str]]:
+    """The UI on the sweep ``first``, in a process of its own."""
+    script = "import sys, pathlib; from search.tracking.ui import open_ui\n" \
+             "open_ui(sys.argv[1], 'first', pathlib.Path(sys.argv[2]), open_browser=False)"  # fmt: skip
+    command = [sys.executable, "-u", "-c", script, home.tracking_uri, str(home.root / "pages")]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as ui:
+        try:
+            yield ui
+        finally:
+            ui.terminate()
+
+
+def told_link(ui: subprocess.Popen[str]) -> str:
+    assert ui.stdout.readline() == "The MLflow UI runs until Ctrl-C.\n"
+    return ui.stdout.readline().strip().removeprefix("MLflow UI: ")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_ui_prints_the_sweeps_link_and_leaves_nothing_behind(home: Home, number: signal.Signals):
     experiment = MlflowClient(home.tracking_uri).create_experiment("first")
-    script = "import sys; from search.tracking.ui import open_ui; open_ui(sys.argv[1], 'first', open_browser=False)"
-    command = [sys.executable, "-u", "-c", script, home.tracking_uri]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as ui:
-        assert ui.stdout.readline() == "The MLflow UI runs until Ctrl-C.\n"
-        link = ui.stdout.readline().strip().removeprefix("MLflow UI: ")
-        url, fragment = link.split("/#/")
-        assert fragment == f"experiments/{experiment}"
+    with started(home) as ui:
+        url, fragment = told_link(ui).split("/#/")
+        assert fragment == f"experiments/{experiment}/runs?workflowType=machine_learning"
         with urllib.request.urlopen(url) as page:
             assert b"<title>MLflow</title>" in page.read()
         servers = psutil.Process(ui.pid).children(recursive=True)
@@ -42,6 +58,30 @@ def test_the_ui_prints_the_sweeps_link_and_leaves_nothing_behind(home: Home, num
     assert (ui.returncode, said) == (0, ("", ""))
     assert not listens(int(url.rsplit(":", 1)[1]))
     assert not any(server.is_running() for server in servers)
+
+
+def test_a_ui_that_runs_on_the_store_is_found_and_its_link_told(home: Home):
+    MlflowClient(home.tracking_uri).create_experiment("first")
+    said: list[str] = []
+    with started(home) as ui:
+        link = told_link(ui)
+        open_ui(home.tracking_uri, "first", home.root / "pages", open_browser=False, say=said.append)
+    assert said == [f"MLflow UI: {link}", "The MLflow UI was running already; Ctrl-C ends it where it was started."]
+
+
+def test_after_a_ui_that_was_killed_another_is_started(home: Home):
+    MlflowClient(home.tracking_uri).create_experiment("first")
+    with started(home) as killed:
+        link = told_link(killed)
+        orphans = psutil.Process(killed.pid).children(recursive=True)
+        killed.kill()
+        killed.wait()
+        try:
+            with started(home) as ui:
+                assert told_link(ui) != link
+        finally:
+            for orphan in orphans:
+                orphan.kill()
 
 
 def test_an_exception_stops_the_server_too(home: Home):
@@ -65,15 +105,19 @@ def test_a_server_is_only_linked_to(home: Home):
     said: list[str] = []
     with serve(home.tracking_uri) as (url, _):
         experiment = MlflowClient(url).create_experiment("first")
-        open_ui(url, "first", open_browser=False, say=said.append)
-        open_ui(url + "/", None, open_browser=False, say=said.append)
-    assert said == [f"MLflow UI: {url}/#/experiments/{experiment}", f"MLflow UI: {url}/#/experiments"]
+        open_ui(url, "first", home.root, open_browser=False, say=said.append)
+        open_ui(url + "/", None, home.root, open_browser=False, say=said.append)
+    training = "workflowType=machine_learning"
+    assert said == [
+        f"MLflow UI: {url}/#/experiments/{experiment}/runs?{training}",
+        f"MLflow UI: {url}/#/experiments?{training}",
+    ]
 
 
 def test_a_sweep_that_is_not_recorded_is_refused_with_those_that_are(home: Home):
     MlflowClient(home.tracking_uri).create_experiment("first")
     with pytest.raises(InputError, match=r"'second': is not recorded in .* holds \['first'\]"):
-        open_ui(home.tracking_uri, "second")
+        open_ui(home.tracking_uri, "second", home.root)
 
 
 @pytest.mark.parametrize("port", ["taken", 70_000])

@@ -1,0 +1,44 @@
+"""``distune ui``: a sweep in the browser, in MLflow's UI or in Optuna's dashboard."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from search.cli.complete import complete_sweeps
+
+PAGES = "pages"  # in distune's home: which of these run
+
+
+def ui(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="the sweep's name; none: all sweeps", autocompletion=complete_sweeps),
+    ] = None,
+    optuna: Annotated[bool, typer.Option("--optuna", help="Optuna's dashboard on the same record")] = False,
+    port: Annotated[int | None, typer.Option(metavar="PORT", help="on loopback; by default a free one")] = None,
+    browser: Annotated[bool, typer.Option(help="open a browser where there is one")] = True,
+) -> None:
+    """Open the MLflow UI at a sweep, or find the one that runs; Ctrl-C ends it."""
+    from search.home import open_home
+    from search.record.results import SweepResults
+    from search.tracking.dashboard import open_dashboard
+    from search.tracking.ui import open_ui
+    from spaces.errors import COMMAND_LINE, Fault, InputError
+
+    home = open_home()
+    if optuna and name is None:
+        known = ", ".join(home.sweep_names()) or "none yet"
+        remedy = f"is missing: Optuna's dashboard shows one sweep; those recorded here: {known}"
+        raise InputError(Fault(COMMAND_LINE, "NAME", None, remedy))
+    results = SweepResults.read(home.sweep(name)) if name else None
+    notes = home.root / PAGES
+    try:
+        if optuna and name:
+            open_dashboard(home.sweep(name).journal, notes, port, browser)
+        else:
+            uri = results.sweep.tracking.uri if results else None
+            open_ui(uri or home.tracking_uri, name, notes, port, browser)
+    except RuntimeError as error:
+        print(f"failed: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
