@@ -1,6 +1,6 @@
 """What a search costs: best objective against epochs spent.
 
-``python benchmarks/search_cost.py [--seeds N] [--first-seed N] [--plot FILE]`` replays the curves of ``search_curves.jsonl``
+``python benchmarks/search_cost.py [--seeds N] [--first-seed N] [--plot FILE]`` replays ``search_curves.jsonl``
 through real searchers and schedulers, with simulated workers and a simulated clock. A proposal is never in the table,
 half the parameters being continuous: a surrogate fitted to it answers (see `search_surrogate.py`), whose predictions of
 held-out curves are printed first. A seed is a world of its own, the same for all arms:
