@@ -7,14 +7,14 @@ import shlex
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from search.cli import data, teacher
-from search.cli.options import naming_options, try_file, write_whole
-from search.log import PACKAGES
+from search.cli import data, steer, teacher
+from search.cli.options import FAILED, REFUSED, JsonOption, Name, naming_options, try_file, write_whole
+from search.cli.sweeping import bring_up, confirmed_status, output, tell_results
+from search.log import PACKAGES, from_distune
 from search.tracking.settings import settle_mlflow
 from spaces.errors import COMMAND_LINE, Fault, InputError, gathering, read_yaml, refuse
 from spaces.sweep import SweepConfig, parse_overrides
@@ -23,8 +23,8 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptio
                   help="Search for the best way to distil a large speech model into a wake-word student.")  # fmt: skip
 app.add_typer(data.app, name="data")
 app.add_typer(teacher.app, name="teacher")
+steer.register(app)
 
-FAILED, REFUSED, INTERRUPTED = 1, 2, 130
 DISK_FAULTS = {
     errno.ENOSPC: "the disk is full; free some room, or set DISTUNE_HOME to another disk",
     errno.EDQUOT: "your quota of the disk is used up; free some room, or set DISTUNE_HOME to another disk",
@@ -32,7 +32,6 @@ DISK_FAULTS = {
     errno.EROFS: "that disk is read-only; choose another place, or set DISTUNE_HOME to another disk",
 }
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="the sweep's name")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key of the file; may be repeated")
 ]
@@ -54,41 +53,20 @@ def sweep(
     allow_weak_teacher: Annotated[bool, typer.Option("--allow-weak-teacher", help="insist on a weak teacher")] = False,
     confirming: Annotated[bool, typer.Option("--confirm/--no-confirm", help="confirm the winners at the end")] = True,
     profiled: Annotated[bool, typer.Option("--profile", help="show where the seconds went")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a sweep; the same command resumes one that was interrupted and extends one that is done."""
-    faults: list[Fault] = []
-    with gathering(faults):
-        overrides = parse_overrides(changes or [])
-    if faults:
-        # Whether its keys are right may hang on --set.
-        with gathering(faults):
-            read_yaml(file)
-    refuse(faults)
-    if name is not None:
-        overrides["name"] = name
-    if warm_start:
-        overrides["search.warm_start"] = warm_start
-    if allow_weak_teacher:
-        overrides["teacher.allow_weak"] = True
-    if not confirming:
-        overrides["confirm.enabled"] = False
-    config = SweepConfig.load(file, overrides)
-    from search.run.profile import Profile
-    from search.screen.front import front_table
-    from search.screen.summary import print_summary
-    from search.sweep import Sweep
-
-    profile = Profile()
-    results = Sweep(config).run(profile=profile)
-    if profiled:
-        Console().print(profile.table())
-    if config.objective.size:
-        Console().print(front_table(results))
-    print_summary(results, again=shlex.join(["distune", *sys.argv[1:]]))
-    if (results.n_missing and not results.limit_reached) or results.n_unconfirmed:
-        raise typer.Exit(INTERRUPTED)
-    if results.winner() is None:
-        raise typer.Exit(FAILED)
+    with output(as_json, _again()) as out:
+        overrides = _overrides(file, changes or [])
+        if name is not None:
+            overrides["name"] = name
+        if warm_start:
+            overrides["search.warm_start"] = warm_start
+        if allow_weak_teacher:
+            overrides["teacher.allow_weak"] = True
+        if not confirming:
+            overrides["confirm.enabled"] = False
+        bring_up(SweepConfig.load(file, overrides), out, profiled)
 
 
 @app.command(epilog="Example: distune confirm hey-sirius --seeds 5")
@@ -97,22 +75,19 @@ def confirm(
     student: Annotated[str | None, typer.Option(metavar="STUDENT", help="whose winner; by default the file's")] = None,
     top: Annotated[int | None, typer.Option(metavar="N", help="trials a student; by default the file's")] = None,
     seeds: Annotated[int | None, typer.Option(metavar="N", help="runs an arm; by default the file's")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Train a sweep's best trials to the end on several seeds, beside no distillation and logits alone.
 
     The test clips are read here, once a run. What has been confirmed is only shown; more seeds or trials are added.
     """
     from search.confirm.run import confirm_sweep
-    from search.screen.summary import print_summary
 
     given = {"confirm.top": top, "confirm.seeds": seeds}
-    with naming_options({"confirm.top": "--top", "confirm.seeds": "--seeds"}):
-        results = confirm_sweep(name, student, {key: value for key, value in given.items() if value is not None})
-    print_summary(results, again=shlex.join(["distune", *sys.argv[1:]]))
-    if results.n_unconfirmed:
-        raise typer.Exit(INTERRUPTED)
-    if not any(found.winner for found in results.confirmed.values()):
-        raise typer.Exit(FAILED)
+    changes = {key: value for key, value in given.items() if value is not None}
+    with output(as_json, _again()) as out, naming_options({"confirm.top": "--top", "confirm.seeds": "--seeds"}):
+        results = confirm_sweep(name, student, changes, out.steps, out.show)
+        tell_results(results, out, status=confirmed_status(results))
 
 
 @app.command(epilog="Example: distune export hey-sirius --student tiny_conv -o best.yaml")
@@ -162,34 +137,6 @@ def reproduce(file: Annotated[Path, typer.Argument(metavar="BEST.yaml", help="a 
     print_comparison(reproduce_trial(file))
 
 
-@app.command(epilog="Example: distune status hey-sirius")
-def status(
-    name: Name,
-    front: Annotated[bool, typer.Option("--front", help="show the trials that are worth their size too")] = False,
-) -> None:
-    """Show how far a sweep is and what is best so far."""
-    from search.home import open_home
-    from search.record.results import SweepResults
-    from search.screen.front import front_table
-    from search.screen.summary import print_summary
-
-    folder = open_home().sweep(name)
-    results = SweepResults.read(folder)
-    if front or results.sweep.objective.size:
-        Console().print(front_table(results))
-    print_summary(results, again=shlex.join(["distune", "sweep", str(folder.sweep_file)]))
-
-
-@app.command("list", epilog="Example: distune list")
-def list_sweeps() -> None:
-    """Name the sweeps recorded in distune's home."""
-    from search.home import open_home
-
-    home = open_home()
-    names = home.sweep_names()
-    print("\n".join(names) if names else f"no sweep in {home.root} yet")
-
-
 @app.command(epilog="Example: distune ui hey-sirius")
 def ui(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="the sweep's name; none: all sweeps")] = None,
@@ -210,6 +157,25 @@ def ui(
         raise typer.Exit(FAILED) from None
 
 
+def _again() -> str:
+    """The command as it was given, which goes on with what it began."""
+    return shlex.join(["distune", *sys.argv[1:]])
+
+
+def _overrides(file: Path, changes: list[str]) -> dict[str, Any]:
+    """What --set says, refused together with a file that cannot be read."""
+    faults: list[Fault] = []
+    overrides: dict[str, Any] = {}
+    with gathering(faults):
+        overrides = parse_overrides(changes)
+    if faults:
+        # Whether its keys are right may hang on --set.
+        with gathering(faults):
+            read_yaml(file)
+    refuse(faults)
+    return overrides
+
+
 class _StandardError(logging.Handler):
     """Messages on the standard error of the moment, which a live table replaces with its own, unwrapped."""
 
@@ -220,13 +186,17 @@ class _StandardError(logging.Handler):
 
 def _quieten_libraries() -> None:
     """Leave out what only a library's developers can act on."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_StandardError()])
+    shown = _StandardError()
+    shown.addFilter(from_distune)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[shown])
     for package in PACKAGES:
         logging.getLogger(package).setLevel(logging.INFO)
     # It tells every retry of a hub that is out of reach; what comes of them is reported.
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")
+        # To the log of the sweep that is at work, if one is.
+        warnings.simplefilter("default")
+        logging.captureWarnings(True)
         os.environ.setdefault("PYTHONWARNINGS", "ignore")
     settle_mlflow()
 

@@ -1,4 +1,4 @@
-"""What the commands share: naming options in faults, and trying their output before the work."""
+"""What the commands share: exit statuses, arguments, naming options in faults, trying output before the work."""
 
 import os
 import tempfile
@@ -6,8 +6,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from spaces.errors import COMMAND_LINE, Fault, InputError
+
+FAILED, REFUSED, INTERRUPTED = 1, 2, 130
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="the sweep's name")]
+JsonOption = Annotated[bool, typer.Option("--json", help="for scripts: one JSON object a line on standard output")]
 
 
 @contextmanager
