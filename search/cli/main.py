@@ -1,6 +1,5 @@
 """The command line: sweeps. `data` and `teacher` hold the commands about clips and teachers."""
 
-import errno
 import logging
 import os
 import shlex
@@ -12,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from search.cli import data, steer, teacher
-from search.cli.options import FAILED, REFUSED, JsonOption, Name, naming_options, try_file, write_whole
-from search.cli.sweeping import bring_up, confirmed_status, output, tell_results
+from search.cli.options import FAILED, REFUSED, JsonOption, Name, disk_fault, naming_options, try_file, write_whole
+from search.cli.sweeping import bring_up, confirmed_status, reporting, tell_results
 from search.log import PACKAGES, from_distune
 from search.tracking.settings import settle_mlflow
 from spaces.errors import COMMAND_LINE, Fault, InputError, gathering, read_yaml, refuse
@@ -24,13 +23,6 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptio
 app.add_typer(data.app, name="data")
 app.add_typer(teacher.app, name="teacher")
 steer.register(app)
-
-DISK_FAULTS = {
-    errno.ENOSPC: "the disk is full; free some room, or set DISTUNE_HOME to another disk",
-    errno.EDQUOT: "your quota of the disk is used up; free some room, or set DISTUNE_HOME to another disk",
-    errno.EACCES: "no permission to write there; choose another place, or set DISTUNE_HOME to a folder of your own",
-    errno.EROFS: "that disk is read-only; choose another place, or set DISTUNE_HOME to another disk",
-}
 
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key of the file; may be repeated")
@@ -56,7 +48,7 @@ def sweep(
     as_json: JsonOption = False,
 ) -> None:
     """Run a sweep; the same command resumes one that was interrupted and extends one that is done."""
-    with output(as_json, _again()) as out:
+    with reporting(as_json, _again()) as out:
         overrides = _overrides(file, changes or [])
         if name is not None:
             overrides["name"] = name
@@ -85,7 +77,7 @@ def confirm(
 
     given = {"confirm.top": top, "confirm.seeds": seeds}
     changes = {key: value for key, value in given.items() if value is not None}
-    with output(as_json, _again()) as out, naming_options({"confirm.top": "--top", "confirm.seeds": "--seeds"}):
+    with reporting(as_json, _again()) as out, naming_options({"confirm.top": "--top", "confirm.seeds": "--seeds"}):
         results = confirm_sweep(name, student, changes, out.steps, out.show)
         tell_results(results, out, status=confirmed_status(results))
 
@@ -209,9 +201,9 @@ def main() -> None:
     except InputError as error:
         _refuse(*error.faults)
     except OSError as error:
-        if error.errno not in DISK_FAULTS:
+        if (fault := disk_fault(error)) is None:
             raise
-        _refuse(Fault(str(error.filename or "writing"), "", None, DISK_FAULTS[error.errno]))
+        _refuse(fault)
 
 
 def _refuse(*faults: Fault) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from search.cli.options import FAILED, JsonOption, Name
-from search.cli.sweeping import bring_up, output
+from search.cli.sweeping import bring_up, reporting
 from spaces.errors import COMMAND_LINE, Fault, InputError
 from spaces.sweep import SweepConfig
 
@@ -55,20 +55,24 @@ def status(
     from search.screen.facts import summary_facts
     from search.screen.front import front_table
     from search.screen.summary import print_summary
-    from search.screen.sweeps import elsewhere_table, standing
+    from search.screen.sweeps import print_elsewhere, standing
 
+    console = Console(soft_wrap=True, highlight=False, markup=False)
     home = open_home()
     folder = home.sweep(name)
     if not folder.exists and (found := find_elsewhere(home, store, name)):
-        print(json.dumps(found.facts)) if as_json else Console().print(elsewhere_table(found))
+        if as_json:
+            print(json.dumps(found.facts))
+        else:
+            print_elsewhere(found, console)
         return
     results = SweepResults.read(folder)
     if as_json:
         print(json.dumps({"state": overview(folder).state, **summary_facts(results)}, default=str))
         return
-    Console(soft_wrap=True, highlight=False, markup=False).print(standing(folder, results))
+    console.print(standing(folder, results))
     if front or results.sweep.objective.size:
-        Console().print(front_table(results))
+        console.print(front_table(results))
     print_summary(results, again=None if folder.driver else shlex.join(["distune", "resume", name]))
 
 
@@ -152,7 +156,7 @@ def resume(
     as_json: JsonOption = False,
 ) -> None:
     """Go on with a recorded sweep, as it was last started."""
-    with output(as_json, shlex.join(["distune", *sys.argv[1:]])) as out:
+    with reporting(as_json, shlex.join(["distune", *sys.argv[1:]])) as out:
         folder = _known(name)
         overrides = {} if confirming is None else {"confirm.enabled": confirming}
         bring_up(SweepConfig.load(folder.sweep_file, overrides), out)

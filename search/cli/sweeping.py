@@ -1,6 +1,6 @@
 """What the commands that train share: a live table and a summary for people, or a stream of events for scripts."""
 
-import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from search.cli.options import FAILED, INTERRUPTED, REFUSED
+from search.cli.options import FAILED, INTERRUPTED, REFUSED, disk_fault
 from spaces.errors import InputError
 from spaces.sweep import SweepConfig
 
@@ -46,30 +46,37 @@ class Output:
 
 
 @contextmanager
-def output(as_json: bool, again: str) -> Iterator[Output]:
+def reporting(as_json: bool, again: str) -> Iterator[Output]:
     """Show the work of the block, and how it ended where that is no success.
 
     Raises:
         typer.Exit: it was interrupted before it had anything to show, or of events, it was refused.
     """
     if not as_json:
-        with _interruptible(again):
+        try:
             yield Output(again)
+        except KeyboardInterrupt:
+            print(_interrupted(again), file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
         return
     from search.screen.events import streamed
 
     with streamed() as events:
         try:
-            with _interruptible(again):
-                yield Output(again, events)
+            yield Output(again, events)
+        except typer.Exit:
+            raise
+        except KeyboardInterrupt:
+            events.failed(INTERRUPTED, _interrupted(again))
+            raise typer.Exit(INTERRUPTED) from None
         except InputError as error:
             events.refused(REFUSED, error.faults)
             raise typer.Exit(REFUSED) from None
-        except typer.Exit as ended:
-            if ended.exit_code == INTERRUPTED and not events.is_summed_up:
-                events.failed(INTERRUPTED, "interrupted before the first trial")
-            raise
         except Exception as error:
+            # Whatever it was, the stream says how it ended.
+            if isinstance(error, OSError) and (fault := disk_fault(error)):
+                events.refused(REFUSED, [fault])
+                raise typer.Exit(REFUSED) from None
             events.failed(FAILED, f"{type(error).__name__}: {error}")
             raise
 
@@ -127,11 +134,6 @@ def _print(results: "SweepResults", out: Output, profile: "Profile | None") -> N
     print_summary(results, again=out.again)
 
 
-@contextmanager
-def _interruptible(again: str) -> Iterator[None]:
-    """Ctrl-C, and a stop from another terminal, before the first trial: what is made by then is kept."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        logging.getLogger(__name__).warning("interrupted before the first trial; go on with: %s", again)
-        raise typer.Exit(INTERRUPTED) from None
+def _interrupted(again: str) -> str:
+    """Of Ctrl-C, or a stop from another terminal, while no trial runs: what is made by then is kept."""
+    return f"interrupted before the first trial; go on with: {again}"

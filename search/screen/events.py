@@ -44,10 +44,8 @@ class EventStream:
 
     def __init__(self, file: TextIO) -> None:
         self._file, self._lock = file, threading.Lock()
-        self.is_summed_up = False
 
     def write(self, event: str, facts: dict[str, Any]) -> None:
-        self.is_summed_up |= event == "summary"
         line = json.dumps({"event": event, "time": round(time.time(), 3), **facts}, default=str)
         with self._lock:
             self._file.write(line + "\n")

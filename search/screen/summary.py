@@ -55,7 +55,8 @@ def _print_next(results: SweepResults, again: str | None, console: Console) -> N
         told = f"{limit} = {getattr(results.sweep.budget, limit.removeprefix('budget.')):g} is reached"
         console.print(f"{told}; trials yet to end: {results.n_missing}; go on with: {again} --set {limit}=MORE")
     elif results.n_missing:
-        console.print(f"trials yet to end: {results.n_missing}; go on with: {again}")
+        stopped = "stopped by the user; " if results.stopped else ""
+        console.print(f"{stopped}trials yet to end: {results.n_missing}; go on with: {again}")
     ready = [student for student in sweep.students if results.best(student)]
     if ready:
         lines = [f"distune export {sweep.name} --student {student} -o {student}.yaml" for student in ready]

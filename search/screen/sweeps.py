@@ -3,6 +3,7 @@
 import datetime
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -32,18 +33,17 @@ def sweeps_table(rows: list[Overview]) -> Table:
     return table
 
 
-def elsewhere_table(found: Overview) -> Table:
+def print_elsewhere(found: Overview, console: Console) -> None:
     """What MLflow has of a sweep that was run from another home."""
-    title = f"{found.name}: recorded in another home; what {found.store} has of it"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    console.print(f"{found.name}: recorded in another home; this is what MLflow has of it, at {found.store}")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("student")
     table.add_column(f"best {found.metric}".strip(), justify="right")
     for student in found.students:
         best = found.best.get(student)
         table.add_row(student, "-" if best is None else f"{best:.3f}")
-    table.caption = f"trials that are over: {found.ended}; last change {_when(found.when)}"
-    table.caption_justify = "left"
-    return table
+    console.print(table)
+    console.print(f"trials that are over: {found.ended}; last change {_when(found.when)}")
 
 
 def standing(folder: SweepFolder, results: SweepResults) -> str:

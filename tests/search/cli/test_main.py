@@ -188,7 +188,7 @@ def test_confirm_tells_all_at_once_what_it_cannot_do(run: Run, begun_sweep: Path
 def test_status_of_a_sweep_without_a_finished_trial_names_the_command_that_goes_on(run: Run, begun_sweep: Path) -> None:
     status, shown, _ = run("status", "begun")
     assert status == 0
-    assert f"trials yet to end: 4; go on with: distune resume begun" in shown
+    assert "trials yet to end: 4; go on with: distune resume begun" in shown
     assert "export" not in shown
 
 
