@@ -16,7 +16,7 @@ from search.tracking.store import TAG_STATE, TAG_STUDENT, TAG_TRIAL, open_client
 
 DEFAULT_EXPERIMENT = "Default"
 RUNS_PER_PAGE = 1000
-BEST = "best_"
+METRIC = "val_pauc"  # which every sweep records, whatever its objective
 
 
 @dataclass(frozen=True)
@@ -136,16 +136,16 @@ def _of_runs(name: str, runs: list[Run], store: str) -> Overview:
     trials = [run for run in runs if TAG_TRIAL in run.data.tags]
     parents = [run for run in runs if TAG_TRIAL not in run.data.tags]
     times = [time for run in runs for time in (run.info.start_time, run.info.end_time) if time]
+    best = f"best_{METRIC}"
     over = {str(state) for state in TrialState if state.is_over}
-    metric = next((key for run in parents for key in run.data.metrics if key.startswith(f"{BEST}val_p")), "")
     return Overview(
         name,
         "elsewhere",
         tuple(sorted({run.data.tags[TAG_STUDENT] for run in runs})),
         sum(run.data.tags.get(TAG_STATE) in over for run in trials),
         None,
-        metric.removeprefix(BEST),
-        {run.data.tags[TAG_STUDENT]: run.data.metrics[metric] for run in parents if metric in run.data.metrics},
+        METRIC,
+        {run.data.tags[TAG_STUDENT]: run.data.metrics[best] for run in parents if best in run.data.metrics},
         datetime.datetime.fromtimestamp(max(times) / 1000).astimezone() if times else None,
         store,
     )
