@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -139,6 +140,8 @@ class SweepBoard:
         self.lock = threading.RLock()
         self._began = clock()
         self._n_slots = 1
+        self._freed: deque[float] = deque()  # when slots came free that no trial has taken since
+        self._gaps: list[float] = []
 
     def add_student(
         self, student: str, target: int, epochs: int, rungs: Sequence[int] = (), reduction_factor: int = 3
@@ -175,6 +178,8 @@ class SweepBoard:
             row.started = now if row.started is None else row.started
             row.stopped = None
             self._n_slots = self.n_running
+            if self._freed:
+                self._gaps.append(now - self._freed.popleft())
         self._tell("trial_started", student=student, trial=number, epoch=epoch)
 
     def trial_reported(
@@ -205,6 +210,7 @@ class SweepBoard:
             row = self.students[student]
             trial = row.running.pop(number)
             row.stopped = None if row.running else self.clock()
+            self._freed.append(self.clock())
             if state is not TrialState.INTERRUPTED:
                 row.ended_here += 1
                 self._count(row, state, trial.epoch, objective, f1)
@@ -254,7 +260,8 @@ class SweepBoard:
         with self.lock:
             now = self.clock()
             ahead = {student: row.ahead(now) for student, row in self.students.items()}
-            found = ends({student: each for student, each in ahead.items() if each}, max(1, self._n_slots))
+            gap = sum(self._gaps) / len(self._gaps) if self._gaps else 0.0
+            found = ends({student: each for student, each in ahead.items() if each}, max(1, self._n_slots), gap)
         return {student: found.get(student) for student in ahead}
 
     def _count(

@@ -142,14 +142,18 @@ class Ahead:
     waiting: Sequence[float]
 
 
-def ends(ahead: Mapping[str, Ahead], n_slots: int) -> dict[str, float]:
-    """Seconds until each student's last trial ends, where the students take turns on ``n_slots`` slots."""
+def ends(ahead: Mapping[str, Ahead], n_slots: int, gap_seconds: float = 0.0) -> dict[str, float]:
+    """Seconds until each student's last trial ends, where the students take turns on ``n_slots`` slots.
+
+    Args:
+        gap_seconds: for which a slot is idle between two trials.
+    """
     slots = [seconds for student in ahead.values() for seconds in student.at_work]
     found = {name: max(student.at_work, default=0.0) for name, student in ahead.items()}
     slots += [0.0] * max(0, n_slots - len(slots))
     heapq.heapify(slots)
     for name, seconds in _in_turn({name: student.waiting for name, student in ahead.items()}):
-        end = heapq.heappop(slots) + seconds
+        end = heapq.heappop(slots) + gap_seconds + seconds
         heapq.heappush(slots, end)
         found[name] = max(found[name], end)
     return found

@@ -129,6 +129,13 @@ def test_a_trial_keeps_the_place_that_its_first_report_named(board):
     assert (trial.where, trial.objective, trial.epoch) == ("node-3 GPU 1", 0.6, 2)
 
 
+def test_what_passes_between_two_trials_of_a_slot_is_expected_of_the_next_ones(board, clock):
+    run_trial(board, clock, 0, 10)
+    clock.now += 3
+    run_trial(board, clock, 1, 10)
+    assert board.seconds_left() == 2 * (3 + 10)
+
+
 def test_a_budget_that_ends_sooner_bounds_the_time_left(clock):
     board = SweepBoard("first", "val_pauc", "max", clock, seconds_to_limit=lambda: 7.0)
     board.add_student("tiny_conv", 4, 10)

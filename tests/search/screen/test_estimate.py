@@ -70,5 +70,9 @@ def test_trials_are_laid_out_on_the_slots_in_turn():
     assert ends(ahead, 2) == {"a": 15.0, "b": 5.0}
 
 
+def test_a_slot_is_idle_for_a_while_between_two_trials():
+    assert ends({"a": Ahead([4.0], [10.0, 10.0])}, 1, gap_seconds=0.5) == {"a": 25.0}
+
+
 def test_free_slots_take_what_waits_at_once():
     assert ends({"a": Ahead([], [3.0, 3.0])}, 2) == {"a": 3.0}
