@@ -53,32 +53,24 @@ class Outlook:
         """A trial ran to its end, which patience may have brought about before ``epochs``."""
         self._whole.append(epoch)
 
-    def lengths(self, at_work: Sequence[int], n_waiting: int) -> tuple[list[float], list[int]]:
-        """Expected epochs left of the trials at work, given what they have behind them, and of each that waits.
+    def lengths(self, at_work: Sequence[int], n_waiting: int) -> tuple[list[int], list[int]]:
+        """Epochs left of the trials at work, given what they have behind them, and lengths of those that wait.
 
-        Of those that wait, lengths are laid out, as often as each is to be expected, long and short mixed.
+        Each length occurs as often as it is to be expected, rather than every trial having the mean: it is the longest
+        that the end of a sweep waits for.
         """
         arrived, whole = self._arrived.copy(), self._whole_length()
-        left, waiting = [0.0] * len(at_work), []
-        for place in sorted(range(len(at_work)), key=lambda place: -at_work[place]):
-            left[place] = self._expected_left(at_work[place], whole, arrived)
-        for place in range(n_waiting):
-            chance, length = (0.5 + place * GOLDEN) % 1, whole
-            for rung, share in self._course(0, arrived):
-                if share <= chance:
-                    length = rung
-                    break
-            waiting.append(length)
-        return left, waiting
+        left = [0] * len(at_work)
+        for rank, place in enumerate(sorted(range(len(at_work)), key=lambda place: -at_work[place])):
+            left[place] = self._length(at_work[place], rank, whole, arrived) - at_work[place]
+        return left, [self._length(0, rank, whole, arrived) for rank in range(n_waiting)]
 
-    def _expected_left(self, epoch: int, whole: int, arrived: defaultdict[int, float]) -> float:
-        total, before, goes_on = 0.0, epoch, 1.0
-        for rung, share in self._course(epoch, arrived):
-            total += goes_on * (rung - before)
-            before, goes_on = rung, share
-        # One that is longer than those before it were is taken to run to its end.
-        end = whole if whole > before else self.epochs
-        return total + goes_on * max(0, end - before)
+    def _length(self, epoch: int, rank: int, whole: int, arrived: defaultdict[int, float]) -> int:
+        """Of the trial at ``rank`` among those like it, ``epoch`` behind it."""
+        chance = (0.5 + rank * GOLDEN) % 1
+        stopped = [rung for rung, share in self._course(epoch, arrived) if share <= chance]
+        # One that has outlived those before it is taken to run to its end.
+        return stopped[0] if stopped else whole if whole > epoch else max(self.epochs, epoch)
 
     def _course(self, epoch: int, arrived: defaultdict[int, float]) -> list[tuple[int, float]]:
         """The rungs above ``epoch`` with the share of such trials that go on there; ``arrived`` counts them in."""
