@@ -1,6 +1,7 @@
 """The sweeps that there are, a few facts each: those recorded in this home, and those that only MLflow knows of."""
 
 import datetime
+import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ from search.home import Home, SweepFolder
 from search.record.results import SweepResults
 from search.record.states import TrialState
 from search.tracking.store import TAG_STATE, TAG_STUDENT, TAG_TRIAL, open_client, without_password
+from spaces.errors import InputError
+
+log = logging.getLogger(__name__)
 
 DEFAULT_EXPERIMENT = "Default"
 RUNS_PER_PAGE = 1000
@@ -90,7 +94,7 @@ def elsewhere(home: Home, store: str | None, known: Iterable[str] = ()) -> list[
         store: an MLflow server or database; none: ``$MLFLOW_TRACKING_URI``, and the home's own.
 
     Raises:
-        InputError: the store cannot be used.
+        InputError: ``store`` cannot be used; what else cannot be used is warned of.
     """
     given = store or os.environ.get("MLFLOW_TRACKING_URI")
     uris = [given] if given else []
@@ -98,8 +102,14 @@ def elsewhere(home: Home, store: str | None, known: Iterable[str] = ()) -> list[
         uris.append(home.tracking_uri)
     found: dict[str, Overview] = {}
     for uri in uris:
-        for each in _in_store(uri, {*known, *found}):
-            found[each.name] = each
+        try:
+            there = _in_store(uri, {*known, *found})
+        except InputError as error:
+            if store:
+                raise
+            log.warning("%s", error)
+            continue
+        found |= {each.name: each for each in there}
     return list(found.values())
 
 

@@ -170,10 +170,16 @@ def _known(name: str) -> "SweepFolder":
     """
     from search.home import NOT_RECORDED, open_home
 
-    folder = open_home().sweep(name)
-    if not folder.exists:
-        raise InputError(Fault(COMMAND_LINE, "NAME", name, NOT_RECORDED))
-    return folder
+    home = open_home()
+    folder = home.sweep(name)
+    if folder.exists:
+        return folder
+    from search.overview import find_elsewhere
+
+    if found := find_elsewhere(home, None, name):
+        remedy = f"runs from another home, as MLflow at {found.store} has it; set DISTUNE_HOME to that one"
+        raise InputError(Fault(COMMAND_LINE, "NAME", name, remedy))
+    raise InputError(Fault(COMMAND_LINE, "NAME", name, NOT_RECORDED))
 
 
 def _appended(folder: "SweepFolder", offset: int) -> Iterator[str]:

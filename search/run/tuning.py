@@ -105,6 +105,7 @@ def _board(record: TrialRecord, ladders: StudentLadders, meter: Meter) -> SweepB
         sweep.objective.mode,
         seconds_to_limit=meter.seconds_to_limit,
         stage=record.stage,
+        follows="confirming" if record.stage == "search" and sweep.confirm.enabled else "",
     )
     for student in sweep.students:
         trials = record.trials(student)

@@ -118,6 +118,7 @@ class SweepBoard:
         clock: seconds, never running back.
         seconds_to_limit: until a budget ends the run; ``None`` where none does.
         stage: whether its trials search or confirm.
+        follows: what comes after this run, which the time left knows nothing of.
 
     Attributes:
         listeners: told of every start, epoch and end of a trial, outside the lock.
@@ -131,8 +132,9 @@ class SweepBoard:
         clock: Callable[[], float] = time.monotonic,
         seconds_to_limit: Callable[[], float | None] = lambda: None,
         stage: Literal["search", "confirm"] = "search",
+        follows: str = "",
     ) -> None:
-        self.stage = stage
+        self.stage, self.follows = stage, follows
         self.name, self.metric, self.mode, self.clock = name, metric, mode, clock
         self.seconds_to_limit = seconds_to_limit
         self.students: dict[str, StudentBoard] = {}

@@ -76,20 +76,22 @@ def render(board: SweepBoard, width: int = 80, ascii_only: bool = False) -> Grou
     # The calls that feed the board come from another thread than the one that draws it.
     with board.lock:
         return Group(
-            Text.assemble((title(board), "bold"), f": {board.metric}, {_of_all(board)}"),
+            Text.assemble((title(board), "bold"), f": {board.metric}, {_times(board)}"),
             _students(board, width, ascii_only),
-            *_trials_at_work(board, width),
+            *([Text(_saved(board))] if board.epochs_saved else []),
+            *_trials_at_work(board),
         )
 
 
-def _of_all(board: SweepBoard) -> str:
-    told, left = [f"{duration(board.seconds_used())} used"], board.seconds_left()
-    if left is not None:
-        told.append(f"{duration(left)} left")
+def _times(board: SweepBoard) -> str:
+    used, left = f"{duration(board.seconds_used())} used", board.seconds_left()
+    told = used if left is None else f"{used}, {duration(left)} left"
+    return f"{told}, then {board.follows}" if board.follows else told
+
+
+def _saved(board: SweepBoard) -> str:
     due = board.epochs_saved + board.epochs_trained
-    if board.epochs_saved:
-        told.append(f"early stopping saved {board.epochs_saved} of {due} epochs ({board.epochs_saved / due:.0%})")
-    return ", ".join(told)
+    return f"early stopping saved {board.epochs_saved} of {due} epochs ({board.epochs_saved / due:.0%})"
 
 
 def _students(board: SweepBoard, width: int, ascii_only: bool) -> Table:
@@ -138,7 +140,7 @@ def _cells(row: StudentBoard, trend: str) -> list[str | Text]:
     ]
 
 
-def _trials_at_work(board: SweepBoard, width: int) -> Iterator[Text]:
+def _trials_at_work(board: SweepBoard) -> Iterator[Text]:
     """A line a trial: how far it is and where it runs; of many, the rest counted by place."""
     at_work = [(student, row, *trial) for student, row in board.students.items() for trial in row.running.items()]
     for student, row, number, trial in at_work[:MOST_TRIALS]:

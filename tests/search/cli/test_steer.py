@@ -146,6 +146,21 @@ def test_a_sweep_that_only_mlflow_knows_of_is_listed_as_elsewhere_and_shown_as_m
     assert json.loads(run("status", "other", "--json").shown)["best"] == {"tiny_conv": 0.625}
 
 
+@pytest.mark.parametrize("command", ["logs", "stop", "resume"])
+def test_what_needs_the_record_names_the_store_of_a_sweep_from_elsewhere(
+    command: str, run: Run, elsewhere: str
+) -> None:
+    status, _, told = run(command, "other")
+    assert status == 2 and elsewhere in told and "set DISTUNE_HOME to that one" in told
+
+
+def test_a_store_that_is_away_hides_no_sweep_of_this_home(run: Run, first: RecordedSweep, monkeypatch, caplog) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert rows(run("list").shown)["first"][1] == "interrupted"
+    assert "127.0.0.1:9" in caplog.text
+    assert run("list", "--store", "http://127.0.0.1:9").status == 2
+
+
 def test_another_store_may_be_named(run: Run, elsewhere: str, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("DISTUNE_HOME", str(tmp_path / "empty"))
     assert run("list").shown == f"no sweep in {tmp_path}/empty yet\n"

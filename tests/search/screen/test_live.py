@@ -66,10 +66,15 @@ def test_the_last_row_adds_the_students_up_where_there_are_several(board):
     assert not any(line.startswith("all") for line in drawn(board))
 
 
-def test_above_the_table_stand_the_times_and_what_early_stopping_saved(board):
-    assert drawn(board)[0] == "sweep first: val_pauc, 1:00 used, early stopping saved 6 of 21 epochs (29%)"
+def test_above_the_table_stand_the_times_and_what_follows(board):
+    assert drawn(board)[0] == "sweep first: val_pauc, 1:00 used"
     del board.students["mobilenetv3"]  # of whom nothing is known yet
-    assert "1:00 used, 5:20 left, early" in drawn(board)[0]
+    board.follows = "confirming"
+    assert drawn(board)[0] == "sweep first: val_pauc, 1:00 used, 5:20 left, then confirming"
+
+
+def test_below_the_table_stands_what_early_stopping_saved(board):
+    assert "early stopping saved 6 of 21 epochs (29%)" in drawn(board)
 
 
 def test_a_confirming_table_says_so(board):
