@@ -85,10 +85,11 @@ class Sweep:
         profile = profile or Profile()
         # From the start: a second driver is refused before the teacher's pass, and this one can be stopped in it.
         with folder.claimed():
-            shared = make_shared(self.config, home, heeding(folder.path, profile.timing(steps)))
+            steps = heeding(folder.path, profile.timing(steps))
+            shared = make_shared(self.config, home, steps)
             folder.create()
             try:
-                results = self._brought_up(home, folder, shared, profile, show)
+                results = self._brought_up(home, folder, shared, profile, steps, show)
                 # What is interrupted is not confirmed: the user wants an end.
                 if self.config.confirm.enabled and (results.limit_reached or not results.n_missing):
                     results = confirm_searched(results, shared, home, folder, profile, show)
@@ -97,7 +98,7 @@ class Sweep:
                 ray.shutdown()
 
     def _brought_up(
-        self, home: Home, folder: SweepFolder, shared: Shared, profile: Profile, show: Show
+        self, home: Home, folder: SweepFolder, shared: Shared, profile: Profile, steps: Steps, show: Show
     ) -> SweepResults:
         uri = self.config.tracking.uri or home.tracking_uri
         with logged_to(folder.log), Tracker.open(uri, self.config.name, home.artifacts, folder.spool) as tracker:
@@ -115,7 +116,7 @@ class Sweep:
                 shared.teacher.save(folder.teacher)
             _tell_students(tracker, record, shared)
             if record.n_missing and not Spent.recorded(record.storage, self.config.name).reached(self.config.budget):
-                with profile.stage("starting Ray"):
+                with steps("starting Ray"):
                     start_ray(self.config.resources)
                 run_trials(record, shared, tracker, folder, profile, show)
             results = SweepResults.read(folder)

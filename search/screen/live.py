@@ -85,8 +85,9 @@ def render(board: SweepBoard, width: int = 80, ascii_only: bool = False) -> Grou
 
 def _times(board: SweepBoard) -> str:
     used, left = f"{duration(board.seconds_used())} used", board.seconds_left()
-    told = used if left is None else f"{used}, {duration(left)} left"
-    return f"{told}, then {board.follows}" if board.follows else told
+    if left is None:
+        return used
+    return f"{used}, {duration(left)} left" + (f", then {board.follows}" if board.follows else "")
 
 
 def _saved(board: SweepBoard) -> str:
