@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from filelock import FileLock, Timeout
 
+from search.driver import Driver, be_driver, driver_of
 from spaces.errors import COMMAND_LINE, Fault, InputError
 from spaces.sections import NAME_PATTERN
 from spaces.sweep import SweepConfig
 
 VARIABLE = "DISTUNE_HOME"
+NOT_RECORDED = "is not recorded here; `distune list` names those that are, DISTUNE_HOME says where"
 
 
 @dataclass(frozen=True)
@@ -97,21 +98,18 @@ class SweepFolder:
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Keep other drivers off the sweep; the lock of one that died, however it died, holds nobody.
+        """Keep other drivers off the sweep, see `search.driver.be_driver`.
 
         Raises:
             InputError: another driver is at work on the sweep.
         """
-        lock = FileLock(self.path / "driver.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            remedy = "another process is running this sweep; wait for it, stop it, or take another name with --name"
-            raise InputError(Fault(str(self.path), "name", self.path.name, remedy)) from None
-        try:
+        with be_driver(self.path):
             yield
-        finally:
-            lock.release()
+
+    @property
+    def driver(self) -> Driver | None:
+        """Who is at work on the sweep."""
+        return driver_of(self.path)
 
     def create(self) -> "SweepFolder":
         """Make the folder.
@@ -161,6 +159,15 @@ class Home:
             remedy = "is no name of a sweep; use up to 64 letters, digits, dots, dashes and underscores"
             raise InputError(Fault(COMMAND_LINE, "NAME", name, remedy))
         return SweepFolder(self.sweeps / name)
+
+    @property
+    def has_store(self) -> bool:
+        """Whether a sweep has been recorded in MLflow's store."""
+        return (self.root / "mlflow.db").is_file()
+
+    def sweep_folders(self) -> list[SweepFolder]:
+        """Of sweeps, recorded or only being prepared, in alphabetical order."""
+        return [SweepFolder(path) for path in sorted(self.sweeps.glob("*")) if path.is_dir()]
 
     def sweep_names(self) -> list[str]:
         """The recorded sweeps, in alphabetical order."""

@@ -29,7 +29,8 @@ from search.record.sweep import SweepRecord
 from search.run.profile import Profile
 from search.run.resources import start_ray
 from search.run.tuning import run_trials
-from search.screen.steps import Steps, shown_steps
+from search.screen.live import Show, shown
+from search.screen.steps import Steps, heeding, shown_steps
 from search.tracking.replay import replay
 from search.tracking.tracker import Tracker
 from spaces.sweep import SweepConfig
@@ -62,12 +63,13 @@ class Sweep:
         """
         return type(self)(self.config.overlaid(dict(overrides)))
 
-    def run(self, steps: Steps = shown_steps, profile: Profile | None = None) -> SweepResults:
+    def run(self, steps: Steps = shown_steps, profile: Profile | None = None, show: Show = shown) -> SweepResults:
         """Bring the sweep's record up to its target: start, resume or extend it.
 
         Args:
             steps: shows what is done before the first trial; by default a progress bar each.
             profile: told where the seconds went.
+            show: shows the trials; by default as a live table, or a line each where there is no terminal.
 
         Returns:
             The results so far; ``results.n_missing`` says how many trials are undone, after an interrupt or
@@ -75,27 +77,29 @@ class Sweep:
 
         Raises:
             InputError: anything that cannot be used, before Ray starts.
+            StoppedError: the user asked for an end, see `search.driver`, before the first trial.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         home = open_home()
         folder = home.sweep(self.config.name)
         profile = profile or Profile()
-        if folder.path.exists():
-            # A second driver is refused now, not after the teacher's pass.
-            with folder.claimed():
-                pass
-        shared = make_shared(self.config, home, profile.timing(steps))
-        with folder.create().claimed():
+        # From the start: a second driver is refused before the teacher's pass, and this one can be stopped in it.
+        with folder.claimed():
+            steps = heeding(folder.path, profile.timing(steps))
+            shared = make_shared(self.config, home, steps)
+            folder.create()
             try:
-                results = self._brought_up(home, folder, shared, profile)
+                results = self._brought_up(home, folder, shared, profile, steps, show)
                 # What is interrupted is not confirmed: the user wants an end.
                 if self.config.confirm.enabled and (results.limit_reached or not results.n_missing):
-                    results = confirm_searched(results, shared, home, folder, profile)
+                    results = confirm_searched(results, shared, home, folder, profile, show)
                 return results
             finally:
                 ray.shutdown()
 
-    def _brought_up(self, home: Home, folder: SweepFolder, shared: Shared, profile: Profile) -> SweepResults:
+    def _brought_up(
+        self, home: Home, folder: SweepFolder, shared: Shared, profile: Profile, steps: Steps, show: Show
+    ) -> SweepResults:
         uri = self.config.tracking.uri or home.tracking_uri
         with logged_to(folder.log), Tracker.open(uri, self.config.name, home.artifacts, folder.spool) as tracker:
             record = SweepRecord(
@@ -112,9 +116,9 @@ class Sweep:
                 shared.teacher.save(folder.teacher)
             _tell_students(tracker, record, shared)
             if record.n_missing and not Spent.recorded(record.storage, self.config.name).reached(self.config.budget):
-                with profile.stage("starting Ray"):
+                with steps("starting Ray"):
                     start_ray(self.config.resources)
-                run_trials(record, shared, tracker, folder, profile)
+                run_trials(record, shared, tracker, folder, profile, show)
             results = SweepResults.read(folder)
             _summarise(tracker, record, results, profile)
         return results

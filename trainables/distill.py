@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+import ray
 import torch
 from ray import tune
 from ray.tune.result import SHOULD_CHECKPOINT
@@ -35,7 +36,11 @@ class DistillTrainable(tune.Trainable):
         self.reads_test = config.get("reads_test", False)
         if config.get("resume_from"):
             self.load_checkpoint(config["resume_from"])
-        self.of_the_start = {"setup_seconds": time.perf_counter() - started, "corpus_placed": str(self.run.placed)}
+        self.of_the_start = {
+            "setup_seconds": time.perf_counter() - started,
+            "corpus_placed": str(self.run.placed),
+            "gpus": ray.get_gpu_ids() if gpus else [],
+        }
 
     def step(self) -> dict[str, Any]:
         result = self.run.step()

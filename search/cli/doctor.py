@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from search.cli.options import FAILED, JsonOption
 from spaces.sweep import SweepConfig
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def doctor(
         Path | None,
         typer.Argument(metavar="SWEEP.yaml", help="look at what this sweep needs; by default at a plain one's"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print the findings as JSON")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Look for what would make a sweep fail: versions, GPUs, disk, store, teacher, ports, clock, cluster.
 
@@ -44,13 +45,14 @@ def doctor(
             _tell(console, finding)
     broken = [finding for finding in findings if finding.verdict is Verdict.MEND]
     if as_json:
-        print(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2))
+        for finding in findings:
+            print(json.dumps(dataclasses.asdict(finding)))
     elif broken:
         console.print(f"\n{len(broken)} of {len(findings)} must be mended before a sweep can run.")
     else:
         console.print("\nNothing stands in the way of a sweep.")
     if broken:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def _tell(console: Console, finding: "Finding") -> None:

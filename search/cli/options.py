@@ -1,5 +1,6 @@
-"""What the commands share: a sweep's name, naming options in faults, and trying their output before the work."""
+"""What the commands share: exit statuses, arguments, naming options in faults, trying output before the work."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,16 @@ import typer
 from search.cli.complete import complete_sweeps
 from spaces.errors import COMMAND_LINE, Fault, InputError
 
+FAILED, REFUSED, INTERRUPTED = 1, 2, 130
+DISK_FAULTS = {
+    errno.ENOSPC: "the disk is full; free some room, or set DISTUNE_HOME to another disk",
+    errno.EDQUOT: "your quota of the disk is used up; free some room, or set DISTUNE_HOME to another disk",
+    errno.EACCES: "no permission to write there; choose another place, or set DISTUNE_HOME to a folder of your own",
+    errno.EROFS: "that disk is read-only; choose another place, or set DISTUNE_HOME to another disk",
+}
+
 Name = Annotated[str, typer.Argument(metavar="NAME", help="the sweep's name", autocompletion=complete_sweeps)]
+JsonOption = Annotated[bool, typer.Option("--json", help="for scripts: one JSON object a line on standard output")]
 
 
 @contextmanager
@@ -27,6 +37,13 @@ def naming_options(options: Mapping[str, str]) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError([replace(fault, key=options.get(fault.key, fault.key)) for fault in error.faults]) from None
+
+
+def disk_fault(error: OSError) -> Fault | None:
+    """What a disk that fails amid the work is to the user; ``None`` of an error that says nothing of a disk."""
+    if error.errno not in DISK_FAULTS:
+        return None
+    return Fault(str(error.filename or "writing"), "", None, DISK_FAULTS[error.errno])
 
 
 def try_file(option: str, path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from search.cli.complete import complete_sweeps
+from search.cli.options import FAILED
 
 PAGES = "pages"  # in distune's home: which of these run
 
@@ -41,4 +42,4 @@ def ui(
             open_ui(uri or home.tracking_uri, name, notes, port, browser)
     except RuntimeError as error:
         print(f"failed: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
+        raise typer.Exit(FAILED) from None

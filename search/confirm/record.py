@@ -62,6 +62,8 @@ class ConfirmRecord(TrialRecord):
         spaces: what each student's baselines are tuned within.
     """
 
+    stage = "confirm"
+
     def __init__(
         self, sweep: SweepConfig, journal: Path, finished: Mapping[str, list[FrozenTrial]], spaces: Mapping[str, Space]
     ) -> None:
@@ -107,10 +109,6 @@ class ConfirmRecord(TrialRecord):
         attrs = self._trial(student, number).user_attrs
         own = {"distune.arm": attrs["arm"], "distune.role": attrs["stage"], "distune.seed": attrs["config"]["seed"]}
         return super().tags(student, number) | own
-
-    @property
-    def title(self) -> str:
-        return f"{self.sweep.name}, confirming"
 
     def end(self, student: str, number: int, state: TrialState) -> None:
         """Close a run; the last of a baseline's tuning decides on its configuration."""

@@ -18,7 +18,8 @@ from search.record.states import TrialState
 from search.run.profile import Profile
 from search.run.resources import start_ray
 from search.run.tuning import run_trials
-from search.screen.steps import Steps, shown_steps
+from search.screen.live import Show, shown
+from search.screen.steps import Steps, heeding, shown_steps
 from search.tracking.replay import replay
 from search.tracking.tracker import Tracker
 from spaces.errors import COMMAND_LINE, Fault, InputError, gathering, refuse
@@ -27,7 +28,11 @@ from spaces.sweep import SweepConfig
 
 
 def confirm_sweep(
-    name: str, student: str | None = None, changes: Mapping[str, Any] | None = None, steps: Steps = shown_steps
+    name: str,
+    student: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+    steps: Steps = shown_steps,
+    show: Show = shown,
 ) -> SweepResults:
     """Confirm the winners of a recorded sweep, or go on with that; where all is confirmed, nothing is trained.
 
@@ -47,23 +52,25 @@ def confirm_sweep(
     with folder.claimed():
         record = _record(sweep, folder, results, _spaces(sweep))
         if record.n_missing:
-            shared = _unchanged(make_shared(sweep, home, profile.timing(steps)), results)
+            shared = _unchanged(make_shared(sweep, home, heeding(folder.path, profile.timing(steps))), results)
             try:
-                _bring_up(record, shared, home, folder, profile)
+                _bring_up(record, shared, home, folder, profile, show)
             finally:
                 ray.shutdown()
     return SweepResults.read(folder)
 
 
 def confirm_searched(
-    results: SweepResults, shared: Shared, home: Home, folder: SweepFolder, profile: Profile
+    results: SweepResults, shared: Shared, home: Home, folder: SweepFolder, profile: Profile, show: Show = shown
 ) -> SweepResults:
     """Confirm what a search has found, as its sweep says, after it and before its driver lets go of it."""
-    _bring_up(_record(results.sweep, folder, results, shared.spaces), shared, home, folder, profile)
+    _bring_up(_record(results.sweep, folder, results, shared.spaces), shared, home, folder, profile, show)
     return SweepResults.read(folder)
 
 
-def _bring_up(record: ConfirmRecord, shared: Shared, home: Home, folder: SweepFolder, profile: Profile) -> None:
+def _bring_up(
+    record: ConfirmRecord, shared: Shared, home: Home, folder: SweepFolder, profile: Profile, show: Show
+) -> None:
     """Run what the record lacks. Ray is started where it does not run, and left running."""
     sweep = record.sweep
     uri = sweep.tracking.uri or home.tracking_uri
@@ -75,7 +82,7 @@ def _bring_up(record: ConfirmRecord, shared: Shared, home: Home, folder: SweepFo
             EVENTS.info("confirming: the numbers that follow are of its own runs")
             with profile.stage("starting Ray"):
                 start_ray(sweep.resources)
-            run_trials(record, shared, tracker, folder, profile)
+            run_trials(record, shared, tracker, folder, profile, show)
         for student in record.studies:
             found = record.confirmation(student)
             state = TrialState.INTERRUPTED if found.n_missing else TrialState.FINISHED

@@ -1,5 +1,6 @@
 """What a sweep found, read from its record alone."""
 
+import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -12,7 +13,7 @@ from optuna.trial import FrozenTrial
 
 from search.confirm.arms import with_seed
 from search.confirm.results import Confirmation, read_confirmation, study_name
-from search.home import SweepFolder
+from search.home import NOT_RECORDED, SweepFolder
 from search.record.budget import Spent
 from search.record.pareto import front as pareto_front
 from search.record.states import TrialState
@@ -22,6 +23,8 @@ from spaces.trial import TrialConfig
 
 EXHAUSTED = "exhausted"
 """Of a study: the space that held no further configuration."""
+STOPPED = "stopped"
+"""Of a study: when the user stopped the sweep, as ISO 8601 with its zone; nothing where it goes on or ended."""
 Waiting = optuna.trial.TrialState.WAITING
 Complete = optuna.trial.TrialState.COMPLETE
 Pruned = optuna.trial.TrialState.PRUNED
@@ -66,6 +69,7 @@ class SweepResults:
         exhausted: the students whose spaces hold no further configuration.
         confirmed: student to what confirming its winner came to, for students where that has begun.
         spent: hours of all its runs.
+        stopped: when the user stopped it, where it has not gone on since.
     """
 
     sweep: SweepConfig
@@ -75,6 +79,7 @@ class SweepResults:
     exhausted: tuple[str, ...] = ()
     confirmed: Mapping[str, Confirmation] = field(default_factory=dict)
     spent: Spent = field(default_factory=Spent)
+    stopped: datetime.datetime | None = None
 
     @classmethod
     def read(cls, folder: SweepFolder) -> Self:
@@ -84,8 +89,7 @@ class SweepResults:
             InputError: there is no such sweep.
         """
         if not folder.exists:
-            remedy = "is not recorded here; `distune list` names those that are, DISTUNE_HOME says where"
-            raise InputError(Fault(COMMAND_LINE, "NAME", folder.path.name, remedy))
+            raise InputError(Fault(COMMAND_LINE, "NAME", folder.path.name, NOT_RECORDED))
         sweep, facts = folder.read()
         storage = JournalStorage(JournalFileBackend(str(folder.journal)))
         names = {summary.study_name for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)}
@@ -108,6 +112,7 @@ class SweepResults:
                 student: read_confirmation(student, sweep.objective, study) for student, study in confirming.items()
             },
             spent=Spent.recorded(storage, sweep.name),
+            stopped=_stopped([*searching.values(), *confirming.values()]),
         )
 
     @property
@@ -215,6 +220,11 @@ class SweepResults:
     def frame(self) -> pd.DataFrame:
         """A row a trial: student, number, state, where from, epochs, size, every key, metrics of its best epoch."""
         return pd.DataFrame([_row(student, trial) for student, trials in self.trials.items() for trial in trials])
+
+
+def _stopped(studies: list[optuna.Study]) -> datetime.datetime | None:
+    noted = [study.user_attrs[STOPPED] for study in studies if study.user_attrs.get(STOPPED)]
+    return datetime.datetime.fromisoformat(max(noted)) if noted else None
 
 
 def begun_trials(study: optuna.Study) -> list[FrozenTrial]:

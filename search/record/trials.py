@@ -4,17 +4,18 @@ Ray's experiment folder is disposable; whatever is needed to resume, extend, ran
 here as it happens. Which trials there are to be is for the subclasses to say.
 """
 
+import datetime
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
-from search.record.results import begun_trials
+from search.record.results import STOPPED, begun_trials
 from search.record.states import TrialState
 from spaces.space import Space
 from spaces.sweep import SweepConfig
@@ -49,17 +50,13 @@ class TrialRecord(ABC):
     """
 
     spaces: Mapping[str, Space]
+    stage: Literal["search", "confirm"] = "search"
 
     def __init__(self, sweep: SweepConfig, storage: BaseStorage, studies: Mapping[str, optuna.Study]) -> None:
         self.sweep, self.storage, self.studies = sweep, storage, studies
         for student, study in studies.items():
             for trial in study.get_trials(deepcopy=False, states=(Running,)):
                 self._carry_out_stop(student, trial)
-
-    @property
-    def title(self) -> str:
-        """What the live table is called."""
-        return self.sweep.name
 
     # What is to run
 
@@ -136,6 +133,13 @@ class TrialRecord(ABC):
             study.tell(number, [best, self.size_of(student, number)] if self.minimises_size(student) else best)
         else:
             study.tell(number, state=state.optuna)
+
+    def note_stopped(self, *, by_user: bool) -> None:
+        """That the user stopped the sweep before its end, now; or that it goes on."""
+        when = datetime.datetime.now().astimezone().isoformat(timespec="seconds") if by_user else None
+        for study in self.studies.values():
+            if study.user_attrs.get(STOPPED) != when:
+                study.set_user_attr(STOPPED, when)
 
     def minimises_size(self, student: str) -> bool:
         """Whether the student's trials are to be small as well as good."""

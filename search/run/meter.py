@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ray.tune import Stopper
 
-from search.record.budget import WALL_SECONDS, Spent
+from search.record.budget import HOUR, WALL_SECONDS, Spent
 from search.record.trials import TrialRecord
 
 SECONDS_BETWEEN_NOTES = 10.0
@@ -65,11 +65,25 @@ class Meter(Stopper):
     def spent(self) -> Spent:
         """By the sweep, this moment included."""
         now = self._clock()
-        under_way = sum(held.gpu * (now - held.since) for held in self._held.values())
+        # A copy: the live table asks from another thread than the one that feeds it.
+        under_way = sum(held.gpu * (now - held.since) for held in list(self._held.values()))
         return Spent(
             self._before.wall_seconds + now - self._began,
             self._before.gpu_seconds + self._gpu_seconds + under_way,
         )
+
+    def seconds_to_limit(self) -> float | None:
+        """Until a budget ends the run, with as many GPUs at work as now; ``None`` where none does."""
+        spent, budget = self.spent, self.budget
+        gpus = sum(held.gpu for held in list(self._held.values()))
+        left = []
+        if budget.hours is not None:
+            left.append(budget.hours * HOUR - spent.wall_seconds)
+        if budget.gpu_hours is not None and gpus:
+            left.append((budget.gpu_hours * HOUR - spent.gpu_seconds) / gpus)
+        if budget.cost is not None and budget.price_per_hour:
+            left.append(budget.cost / budget.price_per_hour * HOUR - spent.wall_seconds)
+        return max(0.0, min(left)) if left else None
 
     def keep(self) -> None:
         """Write this run's wall time to the record."""

@@ -1,16 +1,18 @@
 """What Ray Tune reports, written to the record, to MLflow and to the live table."""
 
+import platform
 from collections.abc import Mapping
 from typing import Any
 
 from ray.tune import Callback, Checkpoint
 from ray.tune.experiment import Trial
-from ray.tune.result import DONE
+from ray.tune.result import DONE, SHOULD_CHECKPOINT
 
 from search.log import EVENTS
 from search.propose.sizes import size_params
 from search.record.states import TrialState
 from search.run.failure import Failure
+from search.run.halt import Halt
 from search.run.meter import Meter
 from search.run.profile import Profile
 from search.run.progress import Progress
@@ -21,6 +23,7 @@ from search.tracking.tracker import Tracker
 
 MOST_DEATHS = 3
 """Workers that a trial may lose. Machines come and go, but what kills one after another is the trial."""
+STOPPED = "stopped by the user"
 OWN_METRICS = ("train_", "val_", "temperature", "learning_rate", "epoch_seconds")
 
 
@@ -39,11 +42,13 @@ class Recorder(Callback):
         board: SweepBoard,
         profile: Profile,
         meter: Meter,
+        halt: Halt | None = None,
     ) -> None:
         self.searcher, self.record = searcher, searcher.record
         self.ladders, self.tracker, self.board, self.profile = ladders, tracker, board, profile
         self.progress, self.meter = Progress(self.record, meter), meter
         self.metric, self.mode = self.record.sweep.objective.metric, self.record.sweep.objective.mode
+        self.halt = halt or Halt(lambda: False)
         self._checkpoints: dict[tuple[str, int], Checkpoint] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -56,12 +61,16 @@ class Recorder(Callback):
         params = trial.config["trial"] | size_params(trial.config["trial"])
         self.tracker.start_trial(student, number, params, self.record.tags(student, number))
         self.board.trial_started(student, number, trial.config["reported"])
+        self.halt.started(key)
         self.progress.started(key, trial.config["resources"]["gpu"])
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         key, epoch, metrics = _key(trial), result["epoch"], _metrics(result)
+        if self.halt.wanted and not result[DONE]:
+            # Tune looks at this after its callbacks.
+            result[SHOULD_CHECKPOINT] = True
         self.profile.reported(key, result)
         if "corpus_placed" in result:
             EVENTS.info("%s %d: corpus %s", *key, result["corpus_placed"])
@@ -78,7 +87,7 @@ class Recorder(Callback):
                 self.ladders.ladders[key[0]].report(key[1], epoch, metrics[self.metric])
             self.progress.reported(key, metrics)
             self.tracker.log_epoch(*key, epoch, metrics)
-            self.board.trial_reported(*key, epoch)
+            self.board.trial_reported(*key, epoch, metrics[self.metric], where_of(result))
 
     def on_checkpoint(
         self, iteration: int, trials: list[Trial], trial: Trial, checkpoint: Checkpoint, **info: Any
@@ -94,6 +103,7 @@ class Recorder(Callback):
             if old := self._checkpoints.get(key):
                 old.filesystem.delete_dir(old.path)
             self._checkpoints[key] = checkpoint
+        self.halt.saved(key)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         key = _key(trial)
@@ -120,6 +130,9 @@ class Recorder(Callback):
         """The run is over; trials that were at work are interrupted, which closing the tracker tells MLflow."""
         for key in self.progress.at_work:
             self.progress.ended(key)
+            if self.halt.wanted:
+                self.tracker.end_trial(*key, TrialState.INTERRUPTED, reason=STOPPED)
+                EVENTS.info("%s %d: interrupted, %s", *key, STOPPED)
         self.meter.keep()
 
     def _lost_its_worker(self, key: tuple[str, int], reason: str) -> None:
@@ -135,13 +148,15 @@ class Recorder(Callback):
         """The trial is run again, in this run or a later one: in the record it keeps running."""
         EVENTS.warning("%s %d: %s", *key, reason)
         self.progress.ended(key)
+        self.halt.ended(key)
         self.tracker.end_trial(*key, TrialState.INTERRUPTED, reason=reason)
-        self.board.trial_ended(*key, TrialState.INTERRUPTED)
+        self.board.trial_ended(*key, TrialState.INTERRUPTED, reason=reason)
         self.searcher.run_again(*key)
 
     def _end(self, key: tuple[str, int], state: TrialState, reason: str | None = None) -> None:
         with self.profile.at_work("records"):
             self.progress.ended(key)
+            self.halt.ended(key)
             if reason:
                 self.record.note(*key, "reason", reason)
             self.record.end(*key, state)
@@ -150,11 +165,20 @@ class Recorder(Callback):
             metrics = {f"best_{name}": best[name] for name in best} | (self.record.noted(*key, "test") or {})
             self.tracker.end_trial(*key, state, metrics=metrics, reason=reason)
             self.board.expect(key[0], self.record.target(key[0]))
-            self.board.trial_ended(*key, state, best.get(self.metric), best.get("val_f1"))
+            self.board.trial_ended(*key, state, best.get(self.metric), best.get("val_f1"), reason)
 
     def _is_better(self, metrics: Mapping[str, float], best: Mapping[str, float]) -> bool:
         new, old = metrics[self.metric], best[self.metric]
         return new > old if self.mode == "max" else new < old
+
+
+def where_of(result: Mapping[str, Any]) -> str | None:
+    """The machine, if it is another than this one, and GPU that a result comes from, as far as it says."""
+    host, gpus = result.get("hostname"), result.get("gpus")
+    told = [f"GPU {', '.join(map(str, gpus))}"] if gpus else []
+    if host and host != platform.node():
+        told.insert(0, host)
+    return " ".join(told) or (host and "this machine")
 
 
 def _key(trial: Trial) -> tuple[str, int]:

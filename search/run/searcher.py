@@ -6,6 +6,7 @@ from ray.tune.search import Searcher
 
 from search.log import EVENTS
 from search.record.trials import Proposal, TrialRecord
+from search.run.halt import Halt
 from search.run.profile import Profile
 from search.run.shares import Shares
 
@@ -17,10 +18,18 @@ class SweepSearcher(Searcher):
     that were stopped early as complete and those that failed as running.
     """
 
-    def __init__(self, record: TrialRecord, shared: dict[str, Any], shares: Shares, profile: Profile) -> None:
+    def __init__(
+        self,
+        record: TrialRecord,
+        shared: dict[str, Any],
+        shares: Shares,
+        profile: Profile,
+        halt: Halt | None = None,
+    ) -> None:
         """``shared`` is what every trial's config holds: corpus, head, objective, placement, checkpoint_epochs."""
         super().__init__()
         self.record, self.shared, self.shares, self.profile = record, shared, shares, profile
+        self.halt = halt
         self.waiting = list(record.left_over())
         self._at_work: set[str] = set()
 
@@ -32,6 +41,8 @@ class SweepSearcher(Searcher):
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if self.halt and self.halt.wanted:
+            return None
         with self.profile.at_work("suggestions"):
             proposal = self.waiting.pop(0) if self.waiting else self._new()
         if proposal is None:

@@ -11,11 +11,11 @@ from search.screen.confirm import print_confirmations
 from search.screen.insight import print_alarms, print_insight
 
 
-def print_summary(results: SweepResults, again: str) -> None:
+def print_summary(results: SweepResults, again: str | None) -> None:
     """Print what won and by how much, whether to believe it, why, and what to do next.
 
     Args:
-        again: the command that goes on with the sweep.
+        again: the command that goes on with the sweep; none where somebody is at work on it.
     """
     console = Console(soft_wrap=True, highlight=False, markup=False)
     _print_best(results, console)
@@ -41,7 +41,7 @@ def _print_best(results: SweepResults, console: Console) -> None:
     console.print(f"teacher: validation {name} {teacher[name]:.3f}, F1 {teacher['f1']:.3f}")
 
 
-def _print_next(results: SweepResults, again: str, console: Console) -> None:
+def _print_next(results: SweepResults, again: str | None, console: Console) -> None:
     """What failed, what is yet to run, and what to do with what there is."""
     sweep = results.sweep
     for reason in _reasons(results):
@@ -49,11 +49,14 @@ def _print_next(results: SweepResults, again: str, console: Console) -> None:
     for student in results.exhausted:
         console.print(f"{student}: its search space holds no further configuration; it ends with fewer trials")
     console.print(_spent(results))
-    if results.n_missing and (limit := results.limit_reached):
+    if results.n_missing and again is None:
+        console.print(f"trials yet to end: {results.n_missing}")
+    elif results.n_missing and (limit := results.limit_reached):
         told = f"{limit} = {getattr(results.sweep.budget, limit.removeprefix('budget.')):g} is reached"
         console.print(f"{told}; trials yet to end: {results.n_missing}; go on with: {again} --set {limit}=MORE")
     elif results.n_missing:
-        console.print(f"trials yet to end: {results.n_missing}; go on with: {again}")
+        stopped = "stopped by the user; " if results.stopped else ""
+        console.print(f"{stopped}trials yet to end: {results.n_missing}; go on with: {again}")
     ready = [student for student in sweep.students if results.best(student)]
     if ready:
         lines = [f"distune export {sweep.name} --student {student} -o {student}.yaml" for student in ready]

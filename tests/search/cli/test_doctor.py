@@ -35,7 +35,7 @@ def test_the_same_as_json_and_status_0_where_nothing_must_be_mended(
 ):
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     status, shown, _ = run("doctor", "--json")
-    findings = json.loads(shown)
+    findings = [json.loads(line) for line in shown.splitlines()]
     assert status == any(finding["verdict"] == "mend" for finding in findings) == 0
     assert all(set(finding) == {"what", "verdict", "told", "remedy"} for finding in findings)
     looked_at = {finding["what"] for finding in findings}

@@ -5,7 +5,7 @@ from rich.console import Console
 
 from search.record.states import TrialState
 from search.screen.board import SweepBoard
-from search.screen.live import duration, render, shown
+from search.screen.live import duration, render, shown, sparkline
 
 
 class Clock:
@@ -31,38 +31,89 @@ def board():
     return board
 
 
-def drawn(board: SweepBoard) -> list[list[str]]:
-    """The table's cells, line by line."""
-    console = Console(width=120, file=StringIO(), record=True)
-    console.print(render(board))
-    lines = console.export_text().splitlines()
-    return [[cell.strip() for cell in line.strip("│┃ ").replace("┃", "│").split("│")] for line in lines]
+def drawn(board: SweepBoard, width: int = 80, **settings: bool) -> list[str]:
+    """The screen's lines."""
+    console = Console(width=width, file=StringIO(), record=True)
+    console.print(render(board, width, **settings))
+    return [line.rstrip() for line in console.export_text().splitlines()]
+
+
+def row_of(board: SweepBoard, student: str) -> list[str]:
+    return next(line.split() for line in drawn(board) if line.startswith(student))
 
 
 def test_the_table_names_what_each_column_counts(board):
-    assert drawn(board)[2] == [
-        "student", "done", "pruned", "failed", "running", "best val_pauc", "its F1", "time used", "time left",
+    first, second = drawn(board)[1:3]
+    assert first.split() == ["fin-", "run-", "its", "per", "time"]
+    assert second.split() == [
+        "student", "ended", "ished", "pruned", "failed", "ning", "best", "F1", "trend", "hour", "left",
     ]  # fmt: skip
 
 
 def test_a_row_tells_where_its_student_stands(board):
-    # 15 epochs in 60 s; 7 expected of the running trial and 7 of the one that waits: 14 x 4 s.
-    assert ["tiny_conv", "3/5", "1", "1", "1", "0.912", "0.88", "1:00", "0:56"] in drawn(board)
+    # 40 s, 16 s and 4 s told of in one report each, so an epoch is taken for the median of these, 16 s: 10 of the
+    # trial at work and 10 of the one that waits. 3 trials in a minute.
+    assert row_of(board, "tiny_conv") == ["tiny_conv", "3/5", "1", "1", "1", "1", "0.912", "0.88", "▁", "180", "5:20"]
 
 
 def test_a_student_that_has_not_begun_shows_dashes(board):
-    assert ["mobilenetv3", "0/5", "0", "0", "0", "-", "-", "0:00", "-"] in drawn(board)
+    assert row_of(board, "mobilenetv3") == ["mobilenetv3", "0/5", "0", "0", "0", "0", "-", "-", "-", "-"]
 
 
-def test_the_last_row_adds_the_students_up(board):
-    assert ["all", "3/10", "1", "1", "1", "", "", "1:00", "-"] in drawn(board)
+def test_the_last_row_adds_the_students_up_where_there_are_several(board):
+    assert row_of(board, "all") == ["all", "3/10", "1", "1", "1", "1", "180", "-"]
+    del board.students["mobilenetv3"]
+    assert not any(line.startswith("all") for line in drawn(board))
 
 
-def test_the_table_fits_a_terminal_of_80_columns(board):
-    console = Console(width=80, file=StringIO(), record=True)
-    console.print(render(board))
-    text = console.export_text()
-    assert "mobilenetv3" in text and max(map(len, text.splitlines())) <= 80
+def test_above_the_table_stand_the_times_and_what_follows(board):
+    assert drawn(board)[0] == "sweep first: val_pauc, 1:00 used"
+    del board.students["mobilenetv3"]  # of whom nothing is known yet
+    board.follows = "confirming"
+    assert drawn(board)[0] == "sweep first: val_pauc, 1:00 used, 5:20 left, then confirming"
+
+
+def test_below_the_table_stands_what_early_stopping_saved(board):
+    assert "early stopping saved 6 of 21 epochs (29%)" in drawn(board)
+
+
+def test_a_confirming_table_says_so(board):
+    board.stage = "confirm"
+    assert drawn(board)[0].startswith("sweep first, confirming: ")
+
+
+def test_below_the_table_stands_where_each_trial_at_work_is(board):
+    assert drawn(board)[-1] == "tiny_conv 3: epoch 0 of 10, starting"
+    board.trial_reported("tiny_conv", 3, 4, 0.25, "node-7 GPU 1")
+    assert drawn(board)[-1] == "tiny_conv 3: epoch 4 of 10, val_pauc 0.250, on node-7 GPU 1"
+
+
+def test_of_many_trials_at_work_the_rest_is_counted_by_place(board):
+    for number in range(4, 16):
+        board.trial_started("mobilenetv3", number)
+        board.trial_reported("mobilenetv3", number, 1, 0.5, f"node-{number % 2}")
+    lines = drawn(board)
+    assert lines[-1] == "and 5 more: 3 on node-1, 2 on node-0" and lines[-2].startswith("mobilenetv3 10: ")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_screen_fits_the_terminal_also_with_long_names_and_large_numbers(board, width):
+    board.add_student("mobilenetv3_of_mine", 1000, 100)
+    for number in range(120):
+        board.recorded("mobilenetv3_of_mine", TrialState.FINISHED, number / 120, 0.5, 100)
+    lines = drawn(board, width)
+    assert max(map(len, lines)) <= width and any("120/1000" in line for line in lines)
+
+
+def test_where_the_terminal_knows_no_blocks_the_trend_is_drawn_in_ascii(board):
+    assert sparkline([0.2, 0.5, 0.5, 0.9], 8) == "▁▄▄█"
+    board.students["tiny_conv"].bests = [0.2, 0.5, 0.5, 0.9]
+    assert any(" _==# " in line for line in drawn(board, ascii_only=True))
+
+
+def test_a_trend_keeps_the_first_and_the_last_of_more_values_than_it_has_room_for():
+    assert sparkline([0.0, *[0.5] * 98, 1.0], 5) == "▁▅▅▅█"
+    assert (sparkline([], 5), sparkline([0.3, 0.3], 5)) == ("", "▁▁")
 
 
 @pytest.mark.parametrize(
