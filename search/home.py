@@ -3,7 +3,7 @@
 ``$DISTUNE_HOME``, by default ``~/.distune``::
 
     corpora/<fingerprint>/                  what a teacher said of a set of clips
-    sweeps/<name>/{sweep.yaml, study.journal, ray/}
+    sweeps/<name>/{sweep.yaml, study.journal, ray/, confirmed/}
     sounds.sqlite                           what was measured of audio files
     mlflow.db  mlartifacts/                 what the MLflow UI shows
 """
@@ -63,6 +63,19 @@ class SweepFolder:
     def ray(self) -> Path:
         """Ray's experiment folder: checkpoints and logs, disposable."""
         return self.path / "ray"
+
+    @property
+    def confirmed(self) -> Path:
+        """What is kept of confirmed runs, see `confirmed_run`."""
+        return self.path / "confirmed"
+
+    def confirmed_run(self, student: str, number: int) -> Path:
+        """Folder of a confirming run that ended, by its number in the confirming study; see `trainables.kept`.
+
+        ``student.safetensors`` has the weights of its best epoch; ``scores.npz`` what they say of the clips:
+        ``val_scores, val_labels, test_scores, test_labels``, (clips,) each, scores as probabilities of the wake word.
+        """
+        return self.confirmed / f"{student}-{number:03d}"
 
     @property
     def spool(self) -> Path:

@@ -9,6 +9,7 @@ from ray.tune.result import SHOULD_CHECKPOINT
 
 from trainables.build import build_run, read_checkpoint, save_run
 from trainables.heap import keep_freed_memory
+from trainables.kept import save_scores
 from trainables.memory import cap_memory
 
 
@@ -16,7 +17,7 @@ class DistillTrainable(tune.Trainable):
     """One trial on a worker.
 
     Its config: the arguments of ``build_run`` by name, ``checkpoint_epochs``, perhaps ``resume_from`` (a checkpoint)
-    and ``reads_test`` (whether the last result has metrics on the test clips).
+    and ``reads_test`` (whether the last result has metrics on the test clips, and the last checkpoint all scores).
     Its results count in ``epoch``: a trial that goes on under a new Tune trial starts at training_iteration 1 again.
     """
 
@@ -47,6 +48,8 @@ class DistillTrainable(tune.Trainable):
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         save_run(self.run, checkpoint_dir)
+        if self.run.done and self.reads_test:
+            save_scores(self.run, checkpoint_dir)
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:
         self.run.load_state_dict(read_checkpoint(checkpoint_dir))

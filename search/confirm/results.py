@@ -1,7 +1,7 @@
 """What confirming a student's winner came to, read from its record alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import optuna
@@ -27,6 +27,7 @@ class Arm:
         config: but for its seed.
         runs: seed to the metrics of the run's best epoch on validation, as ``val_pauc`` and ``test_pauc``.
         checkpoints: seed to the run's last checkpoint.
+        numbers: seed to the run's number, which names its folder, see `search.home.SweepFolder.confirmed_run`.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Arm:
     config: TrialConfig
     runs: Mapping[int, Mapping[str, float]]
     checkpoints: Mapping[int, str]
+    numbers: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def family(self) -> Kind | None:
@@ -144,7 +146,8 @@ def read_confirmation(student: str, objective: Objective, study: optuna.Study) -
 def _arm(name: str, facts: Mapping[str, Any], finished: list[FrozenTrial]) -> Arm:
     config = TrialConfig.from_flat(facts["config"])
     # By configuration: a candidate that is a baseline's too ran once for both.
-    own = [trial.user_attrs for trial in finished if _settings(trial) == settings_of(config)]
+    runs = [trial for trial in finished if _settings(trial) == settings_of(config)]
+    own = [trial.user_attrs for trial in runs]
     return Arm(
         name,
         facts["kind"],
@@ -152,6 +155,7 @@ def _arm(name: str, facts: Mapping[str, Any], finished: list[FrozenTrial]) -> Ar
         config,
         {attrs["config"]["seed"]: attrs["best"] | attrs["test"] for attrs in own},
         {attrs["config"]["seed"]: attrs["checkpoint"] for attrs in own if "checkpoint" in attrs},
+        {trial.user_attrs["config"]["seed"]: trial.number for trial in runs},
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import optuna
 import ray
 
+from search.confirm.kept import keep_students
 from search.confirm.record import ConfirmRecord
 from search.confirm.results import Confirmation
 from search.home import Home, SweepFolder, open_home
@@ -76,6 +77,7 @@ def _bring_up(record: ConfirmRecord, shared: Shared, home: Home, folder: SweepFo
             with profile.stage("starting Ray"):
                 start_ray(sweep.resources)
             run_trials(record, shared, tracker, folder, profile)
+        keep_students(map(record.confirmation, record.studies), folder)
         for student in record.studies:
             found = record.confirmation(student)
             state = TrialState.INTERRUPTED if found.n_missing else TrialState.FINISHED
