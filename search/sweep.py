@@ -30,7 +30,10 @@ from search.run.profile import Profile
 from search.run.resources import start_ray
 from search.run.tuning import run_trials
 from search.screen.steps import Steps, shown_steps
+from search.tracking.provenance import inputs_of
 from search.tracking.replay import replay
+from search.tracking.store import check_store
+from search.tracking.summary import front_tags, search_metrics, search_tags
 from search.tracking.tracker import Tracker
 from spaces.sweep import SweepConfig
 from trainables.corpus.ranking import layer_scores
@@ -84,6 +87,7 @@ class Sweep:
             # A second driver is refused now, not after the teacher's pass.
             with folder.claimed():
                 pass
+        check_store(self.config.tracking.uri or home.tracking_uri, self.config.name)
         shared = make_shared(self.config, home, profile.timing(steps))
         with folder.create().claimed():
             try:
@@ -96,8 +100,11 @@ class Sweep:
                 ray.shutdown()
 
     def _brought_up(self, home: Home, folder: SweepFolder, shared: Shared, profile: Profile) -> SweepResults:
-        uri = self.config.tracking.uri or home.tracking_uri
-        with logged_to(folder.log), Tracker.open(uri, self.config.name, home.artifacts, folder.spool) as tracker:
+        uri, inputs = self.config.tracking.uri or home.tracking_uri, inputs_of(shared.facts)
+        with (
+            logged_to(folder.log),
+            Tracker.open(uri, self.config.name, home.artifacts, folder.spool, inputs=inputs) as tracker,
+        ):
             record = SweepRecord(
                 self.config,
                 folder.journal,
@@ -135,8 +142,9 @@ def _tell_students(tracker: Tracker, record: SweepRecord, shared: Shared) -> Non
 
 def _summarise(tracker: Tracker, record: SweepRecord, results: SweepResults, profile: Profile) -> None:
     for student in record.sweep.students:
-        best = results.best(student)
-        metrics = {f"best_{name}": value for name, value in best.metrics.items()} if best else {}
-        metrics |= profile.metrics(student)
+        metrics = search_metrics(results, student) | profile.metrics(student)
+        tracker.tag_student(student, search_tags(results, student))
         over = record.missing(student) == 0 and not any(left.student == student for left in record.left_over())
         tracker.end_student(student, metrics, TrialState.FINISHED if over else TrialState.INTERRUPTED)
+    for student, number, tags in front_tags(results):
+        tracker.tag_trial(student, number, tags)

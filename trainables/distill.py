@@ -10,7 +10,7 @@ from ray.tune.result import SHOULD_CHECKPOINT
 from trainables.build import build_run, read_checkpoint, save_run
 from trainables.heap import keep_freed_memory
 from trainables.kept import save_scores
-from trainables.memory import cap_memory
+from trainables.memory import cap_memory, peak_mb, reset_peak
 
 
 class DistillTrainable(tune.Trainable):
@@ -31,7 +31,9 @@ class DistillTrainable(tune.Trainable):
             # A share of a GPU is bookkeeping to Ray: without a cap one trial takes its neighbours' memory.
             cap_memory(gpus)
         arguments = {name: config[name] for name in ("trial", "corpus", "head", "objective", "placement")}
-        self.run = build_run(**arguments, device="cuda" if gpus else "cpu")
+        device = "cuda" if gpus else "cpu"
+        reset_peak(device)
+        self.run = build_run(**arguments, device=device)
         self.checkpoint_epochs = config["checkpoint_epochs"]
         self.reads_test = config.get("reads_test", False)
         if config.get("resume_from"):
@@ -44,6 +46,7 @@ class DistillTrainable(tune.Trainable):
             result = result | self.run.test()
         due = result["epoch"] % self.checkpoint_epochs == 0
         of_the_start, self.of_the_start = self.of_the_start, {}
+        result = result | {"peak_memory_mb": peak_mb(self.run.device.type)}
         return result | of_the_start | {SHOULD_CHECKPOINT: due or result["done"]}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:

@@ -16,7 +16,6 @@ from trainables.build import FINISHED_FILE, read_checkpoint
 from trainables.run import VALIDATION_BATCH, DistillRun
 
 WEIGHTS_FILE, SCORES_FILE = "student.safetensors", "scores.npz"
-JUDGED = ("val", "test")
 
 
 @torch.inference_mode()
@@ -40,9 +39,13 @@ def save_scores(run: DistillRun, folder: str | Path) -> None:
         ValueError: no epoch has been run.
     """
     run.use_best()
-    arrays = {f"{split}_scores": scores(run, split) for split in JUDGED}
-    arrays |= {f"{split}_labels": run.splits[split].labels.cpu().numpy() for split in JUDGED}
-    np.savez(Path(folder) / SCORES_FILE, **arrays)
+    np.savez(
+        Path(folder) / SCORES_FILE,
+        val_scores=scores(run, "val"),
+        val_labels=run.splits["val"].labels.cpu().numpy(),
+        test_scores=scores(run, "test"),
+        test_labels=run.splits["test"].labels.cpu().numpy(),
+    )
 
 
 def has_scores(checkpoint: str | Path) -> bool:
