@@ -38,11 +38,13 @@ def log_winner(
     """
     model = _logged(client, experiment_id, run_id, run_name, winner)
     for each in (run_id, parent_id):
-        client.log_outputs(each, [LoggedModelOutput(model.model_id, step=0)])
+        outputs = client.get_run(each).outputs
+        if model.model_id not in [output.model_id for output in outputs.model_outputs]:
+            client.log_outputs(each, [LoggedModelOutput(model.model_id, step=0)])
     version = _registered(client, run_id, run_name, model, winner)
     _set_alias(client, winner, own_alias(winner.sweep), version)
     current = _holder(client, winner.name, CHAMPION)
-    if current is None or (current.version != version and _beats(winner, current)):
+    if current is None or (str(current.version) != version and _beats(winner, current)):
         _set_alias(client, winner, CHAMPION, version)
 
 
@@ -89,13 +91,15 @@ def _registered(client: MlflowClient, run_id: str, run_name: str, model: LoggedM
     """The number of the model's version, made where it is missing; its score is brought up to date."""
     if not client.search_registered_models(filter_string=f"name = '{winner.name}'"):
         client.create_registered_model(winner.name)
+    tags, own = _tags(winner, run_name), (TAG_RUN, TAG_SWEEP)
     versions = client.search_model_versions(f"name = '{winner.name}'")
-    found = next((version for version in versions if version.source == f"models:/{model.model_id}"), None)
+    found = next((each for each in versions if all(each.tags.get(key) == tags[key] for key in own)), None)
     if found is None:
-        tags, source = _tags(winner, run_name), f"models:/{model.model_id}"
-        made = client.create_model_version(winner.name, source, run_id, tags=tags, model_id=model.model_id)
+        # By its place, for MLflow looks up models:/ID in the store of the process, not of the client.
+        place = model.artifact_location
+        made = client.create_model_version(winner.name, place, run_id, tags=tags, model_id=model.model_id)
         return str(made.version)
-    for key, value in _tags(winner, run_name).items():
+    for key, value in tags.items():
         if found.tags.get(key) != value:
             client.set_model_version_tag(winner.name, found.version, key, value)
     return str(found.version)

@@ -113,7 +113,7 @@ class Writer:
                 log.warning(told, self._uri, error)
             return False
         except RefusedError as error:
-            told = "MLflow at %s refuses what it was told of run %s (%s); that is dropped"
+            told = "MLflow at %s refuses run %s (%s); its points are dropped"
             log.warning(told, self._uri, batch.run.name, error)
         if self._failures >= ATTEMPTS:
             log.warning("MLflow at %s answers again", self._uri)
