@@ -31,7 +31,7 @@ class Writer:
         self._store, self._uri, self._spool = store, without_password(uri), spool
         self._waiting: dict[RunKey, Batch] = {}
         self._closing, self._hurry = threading.Event(), threading.Event()
-        self._failures = 0
+        self._failures, self._left = 0, 0
         self._deadline = float("inf")
         self._thread = threading.Thread(target=self._work, name="mlflow-writer", daemon=True)
         self._thread.start()
@@ -47,6 +47,8 @@ class Writer:
         Returns:
             Number of points left.
         """
+        if self._closing.is_set() and not self._thread.is_alive():
+            return self._left
         if not self._closing.is_set():
             self._deadline = time.monotonic() + timeout
             self._closing.set()
@@ -56,11 +58,11 @@ class Writer:
         left = [*list(self._waiting.values()), *self._spool.left()]
         if not self._thread.is_alive():
             self._spool.close()
-        n_points = sum(len(batch.points) for batch in left)
+        self._left = sum(len(batch.points) for batch in left)
         if left:
             told = "%d runs with %d points are yet to be written to MLflow at %s; the same command tries again"
-            log.warning(told, len({batch.run for batch in left}), n_points, self._uri)
-        return n_points
+            log.warning(told, len({batch.run for batch in left}), self._left, self._uri)
+        return self._left
 
     def _work(self) -> None:
         while True:
