@@ -81,13 +81,13 @@ class Sweep:
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         home = open_home()
+        check_store(self.config.tracking.uri or home.tracking_uri, self.config.name)
         folder = home.sweep(self.config.name)
         profile = profile or Profile()
         if folder.path.exists():
             # A second driver is refused now, not after the teacher's pass.
             with folder.claimed():
                 pass
-        check_store(self.config.tracking.uri or home.tracking_uri, self.config.name)
         shared = make_shared(self.config, home, profile.timing(steps))
         with folder.create().claimed():
             try:

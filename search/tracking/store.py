@@ -22,7 +22,7 @@ from search.tracking.attachments import log_file, log_inputs
 from search.tracking.batch import Batch, RunKey, Stage, WinningModel, unwritten
 from search.tracking.faults import RefusedError, faults_told_apart
 from search.tracking.registry import log_winner
-from search.tracking.settings import settle_mlflow
+from search.tracking.settings import PASSWORD, USER, settle_mlflow, without_login
 from spaces.errors import Fault, InputError
 
 TAG_STUDENT, TAG_TRIAL, TAG_STAGE = "distune.student", "distune.trial", "distune.stage"
@@ -217,7 +217,7 @@ def open_client(uri: str) -> MlflowClient:
         InputError: no server answers, or the database cannot be opened or is of another MLflow version.
     """
     settle_mlflow()
-    uri = absolute_uri(uri)
+    uri = without_login(absolute_uri(uri))
     try:
         if not uri.startswith(SQLITE_PREFIX):
             return _answering(uri)
@@ -272,7 +272,7 @@ def _unusable(uri: str, error: Exception) -> InputError:
     if "out-of-date database schema" in cause:
         remedy = f"was made by another MLflow than {mlflow.__version__}; back it up, then run `mlflow db upgrade {uri}`"
     elif isinstance(error, MlflowException) and error.error_code in LOGIN:
-        remedy = f"{LOGIN[error.error_code]} ({cause}); set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        remedy = f"{LOGIN[error.error_code]} ({cause}); set {USER} and {PASSWORD}"
     else:
         remedy = f"cannot be used as an MLflow store ({cause}); start the server or name another"
     return InputError(Fault("tracking", "tracking.uri", without_password(uri), without_password(remedy)))

@@ -165,7 +165,7 @@ class Tracker:
             timeout: seconds.
 
         Returns:
-            Number of points that could not be written; they stay in the spool, and the log says so.
+            Number of points and files that could not be written; they stay in the spool, and the log says so.
         """
         for key in list(self._open):
             self._put(key, state=TrialState.INTERRUPTED)

@@ -45,7 +45,7 @@ class Writer:
         """Send what waits and end the thread; after ``timeout`` seconds, what still waits is left in the spool.
 
         Returns:
-            Number of points left.
+            Number of points and files left.
         """
         if self._closing.is_set() and not self._thread.is_alive():
             return self._left
@@ -58,9 +58,11 @@ class Writer:
         left = [*list(self._waiting.values()), *self._spool.left()]
         if not self._thread.is_alive():
             self._spool.close()
-        self._left = sum(len(batch.points) for batch in left)
+        self._left = sum(len(batch.points) + len(batch.files) + (batch.model is not None) for batch in left)
         if left:
-            told = "%d runs with %d points are yet to be written to MLflow at %s; the same command tries again"
+            told = (
+                "%d runs with %d points and files are yet to be written to MLflow at %s; the same command tries again"
+            )
             log.warning(told, len({batch.run for batch in left}), self._left, self._uri)
         return self._left
 

@@ -67,14 +67,13 @@ def assert_told(client: MlflowClient) -> None:
     assert [file.path for file in client.list_artifacts(runs["tiny_conv"].info.run_id)] == ["page.html"]
 
 
-def test_a_login_is_honoured_from_the_environment_and_in_the_address(guarded, home, tmp_path, login, monkeypatch):
+def test_a_login_is_honoured_from_the_environment_and_in_the_address(guarded, home, tmp_path, login):
     login(PASSWORD)
     tell(guarded.url, home, tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_USERNAME")
-    monkeypatch.delenv("MLFLOW_TRACKING_PASSWORD")
-    inline = guarded.url.replace("://", f"://admin:{PASSWORD}@")
-    tell(inline, home, tmp_path)
-    assert_told(MlflowClient(inline))
+    assert_told(MlflowClient(guarded.url))
+    login("to-be-replaced")
+    tell(guarded.url.replace("://", f"://admin:{PASSWORD}@"), home, tmp_path)
+    assert_told(MlflowClient(guarded.url))
 
 
 @pytest.mark.parametrize("password", ["wrong-password", None])
