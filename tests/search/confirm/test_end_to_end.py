@@ -1,6 +1,7 @@
 """A sweep that is confirmed, as its user sees it: killed amid confirming, gone on with, asked for again."""
 
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -155,7 +156,8 @@ def test_mlflow_has_a_run_each_with_what_it_is_and_the_parents_summary(confirmed
         run = runs[f"tiny_conv-confirm-{trial.number:03d}"]
         assert (run.info.status, run.data.tags["distune.stage"]) == ("FINISHED", "confirm")
         assert run.data.tags["distune.role"] == trial.user_attrs["stage"]
-        assert run.data.params["seed"] == str(trial.user_attrs["config"]["seed"])
+        assert run.data.params["seed"] == run.data.tags["distune.seed"] == str(trial.user_attrs["config"]["seed"])
+        assert run.data.tags["distune.node"] == platform.node() and run.data.metrics["peak_memory_mb"] > 0
         if trial.user_attrs["stage"] == "run":
             assert run.data.metrics["test_pauc"] == trial.user_attrs["test"]["test_pauc"]
     parent, found = runs["tiny_conv"], confirmed.found
@@ -191,6 +193,16 @@ def test_the_winner_is_an_mlflow_model_and_the_students_champion(confirmed):
     mel = np.random.default_rng(0).normal(size=(3, 1, 64, 151)).astype(np.float32)
     with torch.inference_mode():
         assert model.predict(mel) == pytest.approx(student(torch.from_numpy(mel)).numpy(), abs=1e-5)
+
+
+def test_every_run_has_clips_and_teacher_by_their_fingerprints(confirmed):
+    facts = SweepResults.read(folder()).facts
+    client = MlflowClient(open_home().tracking_uri)
+    for run in mlflow_runs().values():
+        inputs = client.get_run(run.info.run_id).inputs
+        (clips,), (teacher,) = inputs.dataset_inputs, inputs.model_inputs
+        assert facts["clips"]["fingerprint"].startswith(clips.dataset.digest)
+        assert client.get_logged_model(teacher.model_id).tags["distune.fingerprint"] == facts["teacher"]["fingerprint"]
 
 
 def test_what_is_exported_is_the_confirmed_winner_and_reproduces(confirmed):
