@@ -21,7 +21,7 @@ from search.tracking.tracker import Tracker
 
 MOST_DEATHS = 3
 """Workers that a trial may lose. Machines come and go, but what kills one after another is the trial."""
-OWN_METRICS = ("train_", "val_", "temperature", "learning_rate", "epoch_seconds", "peak_memory_mb")
+OWN_METRICS = ("train_", "val_", "temperature", "learning_rate", "epoch_seconds")
 
 
 class Recorder(Callback):
@@ -77,7 +77,9 @@ class Recorder(Callback):
                 # Tune asks no scheduler of a trial's last result, but others are to be compared with it.
                 self.ladders.ladders[key[0]].report(key[1], epoch, metrics[self.metric])
             self.progress.reported(key, metrics)
-            self.tracker.log_epoch(*key, epoch, metrics, result.get("hostname"))
+            # Not among the trial's own metrics: it is of the machine, and no rerun has it again.
+            told = metrics | _metrics(result, ("peak_memory_mb",))
+            self.tracker.log_epoch(*key, epoch, told, result.get("hostname"))
             self.board.trial_reported(*key, epoch)
 
     def on_checkpoint(

@@ -178,7 +178,7 @@ def test_every_confirmed_run_keeps_its_student_and_scores_that_give_its_test_met
         assert read["pauc"] == pytest.approx(run.user_attrs["test"]["test_pauc"])
 
 
-def test_the_winner_is_an_mlflow_model_and_the_students_champion(confirmed):
+def test_the_winner_is_an_mlflow_model_and_the_students_champion(confirmed, monkeypatch):
     uri, found = open_home().tracking_uri, confirmed.found
     client = MlflowClient(uri)
     version = client.get_model_version_by_alias("tiny_conv", "champion")
@@ -186,7 +186,8 @@ def test_the_winner_is_an_mlflow_model_and_the_students_champion(confirmed):
     number = found.winner.numbers[found.best_seed(found.winner)]
     assert version.tags["distune.run"] == f"tiny_conv-confirm-{number:03d}"
     assert float(version.tags["distune.confirmed"]) == found.spread(found.winner, "val_pauc").mean
-    mlflow.set_tracking_uri(uri)
+    # In the environment, which is as it was afterwards.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     model = mlflow.pyfunc.load_model("models:/tiny_conv@champion")
     assert model.metadata.signature.inputs.inputs[0].shape == (-1, 1, 64, 151)
     _, student, _ = best_student(found.winner.checkpoints[found.best_seed(found.winner)])

@@ -1,7 +1,7 @@
 """Confirmed winners as MLflow models, and who is champion: in a database, and on a server that serves artifacts."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,12 +64,9 @@ def champion(home: Home) -> Callable[[], tuple[str, str]]:
 
 
 @pytest.fixture(autouse=True)
-def _own_store(home: Home) -> Iterator[None]:
-    """Loading a model asks the store of the process, which other tests have to find as it was."""
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(home.tracking_uri)
-    yield
-    mlflow.set_tracking_uri(before)
+def _own_store(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading a model asks the store of the process."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", home.tracking_uri)
 
 
 def test_the_first_winner_is_champion_and_its_model_is_of_its_run_and_its_students(home, winner, log, champion):
@@ -136,7 +133,7 @@ def test_a_sweeps_own_alias_is_one_that_mlflow_takes():
 
 @pytest.mark.slow
 def test_a_server_that_serves_artifacts_takes_files_and_models_without_a_folder_in_common(
-    home, winner, log, tmp_path: Path
+    home, winner, log, tmp_path: Path, monkeypatch
 ):
     with serving(f"sqlite:///{tmp_path}/server.db", tmp_path / "server") as server:
         log(winner, uri=server.url)
@@ -144,7 +141,7 @@ def test_a_server_that_serves_artifacts_takes_files_and_models_without_a_folder_
         page.write_text("<html>hello</html>")
         with Tracker.open(server.url, "first", home.artifacts, home.root / "first.spool") as tracker:
             tracker.log_files("tiny_conv", {"plots/history.html": page})
-        mlflow.set_tracking_uri(server.url)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
         assert mlflow.pyfunc.load_model("models:/tiny_conv@champion").predict(
             np.zeros((1, 1, 64, 151), np.float32)
         ).shape == (1, 2)  # fmt: skip
