@@ -31,7 +31,10 @@ from search.run.resources import start_ray
 from search.run.tuning import run_trials
 from search.screen.live import Show, shown
 from search.screen.steps import Steps, heeding, shown_steps
+from search.tracking.provenance import inputs_of
 from search.tracking.replay import replay
+from search.tracking.store import check_store
+from search.tracking.summary import front_tags, search_metrics, search_tags
 from search.tracking.tracker import Tracker
 from spaces.sweep import SweepConfig
 from trainables.corpus.ranking import layer_scores
@@ -81,6 +84,7 @@ class Sweep:
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         home = open_home()
+        check_store(self.config.tracking.uri or home.tracking_uri, self.config.name)
         folder = home.sweep(self.config.name)
         profile = profile or Profile()
         # From the start: a second driver is refused before the teacher's pass, and this one can be stopped in it.
@@ -100,8 +104,11 @@ class Sweep:
     def _brought_up(
         self, home: Home, folder: SweepFolder, shared: Shared, profile: Profile, steps: Steps, show: Show
     ) -> SweepResults:
-        uri = self.config.tracking.uri or home.tracking_uri
-        with logged_to(folder.log), Tracker.open(uri, self.config.name, home.artifacts, folder.spool) as tracker:
+        uri, inputs = self.config.tracking.uri or home.tracking_uri, inputs_of(shared.facts)
+        with (
+            logged_to(folder.log),
+            Tracker.open(uri, self.config.name, home.artifacts, folder.spool, inputs=inputs) as tracker,
+        ):
             record = SweepRecord(
                 self.config,
                 folder.journal,
@@ -139,8 +146,9 @@ def _tell_students(tracker: Tracker, record: SweepRecord, shared: Shared) -> Non
 
 def _summarise(tracker: Tracker, record: SweepRecord, results: SweepResults, profile: Profile) -> None:
     for student in record.sweep.students:
-        best = results.best(student)
-        metrics = {f"best_{name}": value for name, value in best.metrics.items()} if best else {}
-        metrics |= profile.metrics(student)
+        metrics = search_metrics(results, student) | profile.metrics(student)
+        tracker.tag_student(student, search_tags(results, student))
         over = record.missing(student) == 0 and not any(left.student == student for left in record.left_over())
         tracker.end_student(student, metrics, TrialState.FINISHED if over else TrialState.INTERRUPTED)
+    for student, number, tags in front_tags(results):
+        tracker.tag_trial(student, number, tags)

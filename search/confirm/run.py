@@ -7,6 +7,7 @@ from typing import Any
 import optuna
 import ray
 
+from search.confirm.kept import keep_students
 from search.confirm.record import ConfirmRecord
 from search.confirm.results import Confirmation
 from search.home import Home, SweepFolder, open_home
@@ -20,7 +21,10 @@ from search.run.resources import start_ray
 from search.run.tuning import run_trials
 from search.screen.live import Show, shown
 from search.screen.steps import Steps, heeding, shown_steps
+from search.tracking.model import winning_model
+from search.tracking.provenance import inputs_of
 from search.tracking.replay import replay
+from search.tracking.store import check_store
 from search.tracking.tracker import Tracker
 from spaces.errors import COMMAND_LINE, Fault, InputError, gathering, refuse
 from spaces.space import Space
@@ -52,6 +56,7 @@ def confirm_sweep(
     with folder.claimed():
         record = _record(sweep, folder, results, _spaces(sweep))
         if record.n_missing:
+            check_store(sweep.tracking.uri or home.tracking_uri, name)
             shared = _unchanged(make_shared(sweep, home, heeding(folder.path, profile.timing(steps))), results)
             try:
                 _bring_up(record, shared, home, folder, profile, show)
@@ -72,9 +77,12 @@ def _bring_up(
     record: ConfirmRecord, shared: Shared, home: Home, folder: SweepFolder, profile: Profile, show: Show
 ) -> None:
     """Run what the record lacks. Ray is started where it does not run, and left running."""
-    sweep = record.sweep
-    uri = sweep.tracking.uri or home.tracking_uri
-    with logged_to(folder.log), Tracker.open(uri, sweep.name, home.artifacts, folder.spool, "confirm") as tracker:
+    sweep, facts = record.sweep, shared.facts
+    uri, inputs = sweep.tracking.uri or home.tracking_uri, inputs_of(facts)
+    with (
+        logged_to(folder.log),
+        Tracker.open(uri, sweep.name, home.artifacts, folder.spool, "confirm", inputs) as tracker,
+    ):
         for student in record.studies:
             tracker.start_student(student)
         replay(tracker, record)
@@ -83,10 +91,13 @@ def _bring_up(
             with profile.stage("starting Ray"):
                 start_ray(sweep.resources)
             run_trials(record, shared, tracker, folder, profile, show)
+        keep_students(map(record.confirmation, record.studies), folder)
         for student in record.studies:
             found = record.confirmation(student)
             state = TrialState.INTERRUPTED if found.n_missing else TrialState.FINISHED
             tracker.end_student(student, summary_metrics(found), state)
+            if winning := winning_model(found, sweep, facts, folder):
+                tracker.log_model(student, *winning)
 
 
 def summary_metrics(found: Confirmation) -> dict[str, float]:

@@ -18,12 +18,13 @@ from spaces.errors import Fault, InputError, gathering, refuse
 from spaces.space import LAYERS, Space
 from spaces.sweep import SweepConfig
 from trainables.audio.check import load_clips
+from trainables.audio.entries import SPLITS
 from trainables.audio.views import ViewMaker
 from trainables.corpus.build import build_corpus
 from trainables.corpus.logits import fit_on_corpus, teacher_metrics, write_logits
 from trainables.corpus.ranking import layer_scores, probes_on_corpus
 from trainables.corpus.recipe import Recipe
-from trainables.corpus.store import read_teachers
+from trainables.corpus.store import n_of_each_label, read_teachers
 from trainables.teachers.base import Teacher
 from trainables.teachers.load import load_teacher
 from trainables.teachers.probe import LayerRow
@@ -60,10 +61,17 @@ class Shared:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What an export or a rerun needs to know, as JSON."""
+        """What an export or a rerun needs to know, and what MLflow and a report tell of clips and teacher, as JSON."""
+        clips, teacher, head = (self.origin[part] for part in ("the clips", "the teacher", "the teacher's head"))
         return {
             "corpus": str(self.corpus),
             "head": self.teacher.head_fingerprint,
+            "clips": {
+                "path": clips.settings["data.path"],
+                "fingerprint": clips.fingerprint,
+                "counts": {split: n_of_each_label(self.corpus / split) for split in SPLITS},
+            },
+            "teacher": {"fingerprint": f"{teacher.fingerprint}/{head.fingerprint}", **teacher.settings},
             "teachers": {name: asdict(states) for name, states in read_teachers(self.corpus).items()},
             "teacher_metrics": self.teacher_metrics,
             "probes": [row.model_dump() for row in self.probes],

@@ -118,7 +118,8 @@ class TrialRecord(ABC):
 
     def tags(self, student: str, number: int) -> dict[str, Any]:
         """What MLflow shows of a trial beside its parameters."""
-        return {"distune.sweep": self.sweep.name}
+        config = self.noted(student, number, "config")
+        return {"distune.sweep": self.sweep.name} | ({"distune.seed": config["seed"]} if config else {})
 
     def note(self, student: str, number: int, key: str, value: Any) -> None:
         """Attach a fact to a trial: its checkpoint, the metrics of its best epoch, its reason of failure."""

@@ -86,7 +86,9 @@ class Recorder(Callback):
                 # Tune asks no scheduler of a trial's last result, but others are to be compared with it.
                 self.ladders.ladders[key[0]].report(key[1], epoch, metrics[self.metric])
             self.progress.reported(key, metrics)
-            self.tracker.log_epoch(*key, epoch, metrics)
+            # Not among the trial's own metrics: it is of the machine, and no rerun has it again.
+            told = metrics | _metrics(result, ("peak_memory_mb",))
+            self.tracker.log_epoch(*key, epoch, told, result.get("hostname"))
             self.board.trial_reported(*key, epoch, metrics[self.metric], where_of(result))
 
     def on_checkpoint(

@@ -1,7 +1,7 @@
 """What is to be written to one MLflow run: plain data, so that it can wait, merge and be kept on disk."""
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from search.record.states import TrialState
 
@@ -31,15 +31,51 @@ class Point(NamedTuple):
     time_ms: int
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """What every trial of a sweep learns from, as MLflow shows it of each run; plain data.
+
+    Args:
+        clips: ``path``, ``fingerprint`` and ``counts``, split to the number of clips of each label.
+        teacher: ``fingerprint``, the head's included, and dotted keys of the sweep.
+    """
+
+    clips: dict[str, Any]
+    teacher: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class WinningModel:
+    """A confirmed winner in MLflow's format, and what decides whether it becomes champion; plain data.
+
+    Args:
+        name: of the registered model, the student's.
+        folder: what to upload.
+        sweep: whose winner it is.
+        score: mean of the objective over its confirming runs on validation.
+        measured_by: what two scores must share to be comparable: the objective, and the clips that it was read on.
+        facts: of the registered version, beside those: tags as people read them.
+    """
+
+    name: str
+    folder: str
+    sweep: str
+    score: float
+    higher_is_better: bool
+    measured_by: dict[str, str]
+    facts: dict[str, str]
+
+
 @dataclass
 class Batch:
-    """Everything that waits to be written to one run.
+    """Everything that waits to be written to one run; what was written is taken out.
 
     Args:
         run: which run.
         time_ms: when the first of it happened, epoch milliseconds; a run made for it starts then.
         state: the run's new state, ``None`` where it keeps the one it has.
         state_ms: when that state began, epoch milliseconds.
+        files: artifact's path to the file, read when it is sent.
     """
 
     run: RunKey
@@ -49,12 +85,17 @@ class Batch:
     points: list[Point] = field(default_factory=list)
     state: TrialState | None = None
     state_ms: int = 0
+    files: dict[str, str] = field(default_factory=dict)
+    inputs: Inputs | None = None
+    model: WinningModel | None = None
 
     def absorb(self, later: "Batch") -> None:
         """Add what came later; tags and state follow the latest, a param keeps its first value."""
         self.params = later.params | self.params
         self.tags |= later.tags
         self.points += later.points
+        self.files |= later.files
+        self.inputs, self.model = later.inputs or self.inputs, later.model or self.model
         if later.state is not None:
             self.state, self.state_ms = later.state, later.state_ms
 

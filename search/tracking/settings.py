@@ -2,6 +2,7 @@
 
 import logging
 import os
+from urllib.parse import unquote, urlsplit
 
 MLFLOW_SETTINGS = {
     # Usage statistics would leave the machine.
@@ -12,6 +13,21 @@ MLFLOW_SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
+
+
+USER, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
+
+
+def without_login(uri: str) -> str:
+    """A server's address without the login in it, which goes to where MLflow looks for one: the environment.
+
+    Left in the address, it would reach runs and points, and no artifact.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https") or parts.username is None:
+        return uri
+    os.environ[USER], os.environ[PASSWORD] = unquote(parts.username), unquote(parts.password or "")
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def settle_mlflow() -> None:

@@ -3,8 +3,11 @@
 MLflow's client splits what it is given into calls of at most 1000 metrics, 100 params and 100 tags.
 """
 
+import logging
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import filelock
@@ -15,28 +18,27 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from search.record.states import TrialState
-from search.tracking.batch import Batch, RunKey, Stage, unwritten
-from search.tracking.settings import settle_mlflow
+from search.tracking.attachments import log_file, log_inputs
+from search.tracking.batch import Batch, RunKey, Stage, WinningModel, unwritten
+from search.tracking.faults import RefusedError, faults_told_apart
+from search.tracking.registry import log_winner
+from search.tracking.settings import PASSWORD, USER, settle_mlflow, without_login
 from spaces.errors import Fault, InputError
 
 TAG_STUDENT, TAG_TRIAL, TAG_STAGE = "distune.student", "distune.trial", "distune.stage"
 TAG_STATE = "distune.state"
-TAG_REASON, TAG_STOPPED = "distune.reason", "distune.stopped_at_epoch"
+TAG_REASON, TAG_STOPPED, TAG_NODE = "distune.reason", "distune.stopped_at_epoch", "distune.node"
 TAG_UPDATED = "distune.updated"  # . and a param's key: its newer value, since MLflow never changes a param
 TAG_PARENT = "mlflow.parentRunId"
 
 RUNS_PER_PAGE = 1000
+LOGIN = {
+    "UNAUTHENTICATED": "is a server that refuses the login, or the lack of one",
+    "PERMISSION_DENIED": "is a server that does not let this user do that",
+}
 SQLITE_PREFIX = "sqlite:///"
-# What asking again cannot mend; everything else is taken for a server that is away.
-REFUSALS = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}
 
-
-class RefusedError(Exception):
-    """The server will never take this batch, however often it is asked."""
-
-
-class UnavailableError(Exception):
-    """The server does not answer now, and may later."""
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -48,6 +50,7 @@ class _Known:
     state: TrialState | None = None
     metrics: list[str] = field(default_factory=list)
     last_steps: dict[str, int] | None = None
+    has_inputs: bool = False
 
 
 class TrackingStore:
@@ -68,18 +71,43 @@ class TrackingStore:
     def write(self, batch: Batch) -> None:
         """Write a batch to its run, which is made where it is missing; writing it again changes nothing.
 
+        What is written is taken out of the batch, so that what cannot be written yet holds up nothing but itself.
+
         Raises:
             UnavailableError: try again later; part of it may be written.
             RefusedError: never try again.
         """
-        try:
+        with faults_told_apart():
             known = self._known(batch.run, batch.time_ms)
             self._log(known, batch)
+            batch.params, batch.tags, batch.points = {}, {}, []
             if batch.state is not None and batch.state != known.state:
                 self._set_state(known, batch.state, batch.state_ms)
-        except MlflowException as error:
-            kind = RefusedError if error.error_code in REFUSALS else UnavailableError
-            raise kind(" ".join(str(error).split())) from error
+            batch.state = None
+        for attach in self._attachments(known, batch):
+            # One that is refused holds up no other.
+            try:
+                with faults_told_apart():
+                    attach()
+            except RefusedError as error:
+                log.warning("run %s in MLflow goes without a part of it: %s", batch.run.name, error)
+
+    def _attachments(self, known: _Known, batch: Batch) -> Iterator[Callable[[], None]]:
+        """What is to be attached to a run, a call each; it is taken out of the batch when the next one is asked for."""
+        if (inputs := batch.inputs) and not known.has_inputs:
+            yield lambda: log_inputs(self._client, self.experiment_id, known.run_id, inputs)
+            known.has_inputs = True
+        batch.inputs = None
+        for path, file in list(batch.files.items()):
+            yield partial(log_file, self._client, known.run_id, path, Path(file))
+            del batch.files[path]
+        if batch.model:
+            yield partial(self._log_winner, known, batch, batch.model)
+        batch.model = None
+
+    def _log_winner(self, known: _Known, batch: Batch, model: WinningModel) -> None:
+        parent = self._known(RunKey(batch.run.student), batch.time_ms)
+        log_winner(self._client, self.experiment_id, known.run_id, parent.run_id, batch.run.name, model)
 
     def _log(self, known: _Known, batch: Batch) -> None:
         if batch.points and known.last_steps is None:
@@ -140,6 +168,15 @@ class TrackingStore:
         return max((point.step for point in self._client.get_metric_history(run_id, metric)), default=-1)
 
 
+def check_store(uri: str, experiment_name: str) -> None:
+    """Refuse a store that a sweep could not be told to, before anything is done for it; nothing is made in it.
+
+    Raises:
+        InputError: as `connect`.
+    """
+    _found(uri, experiment_name)
+
+
 def connect(uri: str, experiment_name: str, artifacts: Path) -> TrackingStore:
     """Open the store and the sweep's experiment, making what is missing.
 
@@ -150,18 +187,27 @@ def connect(uri: str, experiment_name: str, artifacts: Path) -> TrackingStore:
     Raises:
         InputError: the store cannot be used, or the experiment was deleted in it.
     """
+    client, experiment_id = _found(uri, experiment_name)
     try:
-        client = open_client(uri)
-        experiment = client.get_experiment_by_name(experiment_name)
-        if experiment is None:
+        if experiment_id is None:
             location = None if is_server(uri) else (artifacts / experiment_name).as_uri()
-            return TrackingStore(client, client.create_experiment(experiment_name, artifact_location=location))
-        if experiment.lifecycle_stage == "deleted":
-            remedy = "was deleted in MLflow; bring it back (`mlflow experiments restore`) or name the sweep otherwise"
-            raise InputError(Fault(without_password(uri), "experiment", experiment_name, remedy))
-        return TrackingStore(client, experiment.experiment_id)
+            experiment_id = client.create_experiment(experiment_name, artifact_location=location)
+        return TrackingStore(client, experiment_id)
     except MlflowException as error:
         raise _unusable(uri, error) from None
+
+
+def _found(uri: str, experiment_name: str) -> tuple[MlflowClient, str | None]:
+    """A client on the store, and the id of the sweep's experiment, ``None`` where there is none yet."""
+    client = open_client(uri)
+    try:
+        experiment = client.get_experiment_by_name(experiment_name)
+    except MlflowException as error:
+        raise _unusable(uri, error) from None
+    if experiment is not None and experiment.lifecycle_stage == "deleted":
+        remedy = "was deleted in MLflow; bring it back (`mlflow experiments restore`) or name the sweep otherwise"
+        raise InputError(Fault(without_password(uri), "experiment", experiment_name, remedy))
+    return client, None if experiment is None else experiment.experiment_id
 
 
 def open_client(uri: str) -> MlflowClient:
@@ -171,7 +217,7 @@ def open_client(uri: str) -> MlflowClient:
         InputError: no server answers, or the database cannot be opened or is of another MLflow version.
     """
     settle_mlflow()
-    uri = absolute_uri(uri)
+    uri = without_login(absolute_uri(uri))
     try:
         if not uri.startswith(SQLITE_PREFIX):
             return _answering(uri)
@@ -225,6 +271,8 @@ def _unusable(uri: str, error: Exception) -> InputError:
     cause = without_password(" ".join(str(error).split()))
     if "out-of-date database schema" in cause:
         remedy = f"was made by another MLflow than {mlflow.__version__}; back it up, then run `mlflow db upgrade {uri}`"
+    elif isinstance(error, MlflowException) and error.error_code in LOGIN:
+        remedy = f"{LOGIN[error.error_code]} ({cause}); set {USER} and {PASSWORD}"
     else:
         remedy = f"cannot be used as an MLflow store ({cause}); start the server or name another"
     return InputError(Fault("tracking", "tracking.uri", without_password(uri), without_password(remedy)))
@@ -244,4 +292,5 @@ def _known_from(run: Run) -> _Known:
     state = TrialState(recorded) if recorded in set(TrialState) else None
     if state is not None and state.mlflow != run.info.status:
         state = None
-    return _Known(run.info.run_id, dict(run.data.params), state, list(run.data.metrics))
+    has_inputs = bool(run.inputs and run.inputs.dataset_inputs)
+    return _Known(run.info.run_id, dict(run.data.params), state, list(run.data.metrics), has_inputs=has_inputs)

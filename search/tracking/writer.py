@@ -1,16 +1,18 @@
 """The thread that writes batches to MLflow, waits while the server is away, and loses nothing meanwhile."""
 
 import logging
-import queue
 import threading
 import time
 
 from search.tracking.batch import Batch, RunKey
+from search.tracking.faults import RefusedError, UnavailableError
 from search.tracking.spool import Spool
-from search.tracking.store import RefusedError, TrackingStore, UnavailableError, without_password
+from search.tracking.store import TrackingStore, without_password
 
 GATHER_SECONDS = 1.0  # how long points gather before they are sent
 ATTEMPTS = 5  # in a row before the user is told that the server is away
+MOST_POINTS = 100_000  # taken from the spool and not written, some 25 MB; what comes after waits on disk
+TAKEN_AT_ONCE = 100  # batches
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0  # between attempts; doubled each time
 
 log = logging.getLogger(__name__)
@@ -19,18 +21,17 @@ log = logging.getLogger(__name__)
 class Writer:
     """The thread that gathers batches by run and sends them, in the order in which runs began to wait.
 
+    Whoever puts a batch only appends it to the spool, however long the server is away and however much waits.
+
     Args:
-        spool: keeps what is not sent yet; what an earlier driver left there goes first.
+        spool: the queue; what an earlier driver left there goes first.
     """
 
     def __init__(self, store: TrackingStore, uri: str, spool: Spool) -> None:
         self._store, self._uri, self._spool = store, without_password(uri), spool
-        self._arrivals: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
-        for batch in spool.left:
-            self._arrivals.put(batch)
         self._waiting: dict[RunKey, Batch] = {}
-        self._closing = threading.Event()
-        self._failures = 0
+        self._closing, self._hurry = threading.Event(), threading.Event()
+        self._failures, self._left = 0, 0
         self._deadline = float("inf")
         self._thread = threading.Thread(target=self._work, name="mlflow-writer", daemon=True)
         self._thread.start()
@@ -39,34 +40,39 @@ class Writer:
         if self._closing.is_set():
             raise RuntimeError(f"the tracker is closed, so run {batch.run.name} cannot be written; open another")
         self._spool.add(batch)
-        self._arrivals.put(batch)
 
     def close(self, timeout: float) -> int:
         """Send what waits and end the thread; after ``timeout`` seconds, what still waits is left in the spool.
 
         Returns:
-            Number of points left.
+            Number of points and files left.
         """
+        if self._closing.is_set() and not self._thread.is_alive():
+            return self._left
         if not self._closing.is_set():
             self._deadline = time.monotonic() + timeout
             self._closing.set()
-            self._arrivals.put(None)  # wakes the thread
+            self._hurry.set()
+            self._spool.added.set()  # wakes the thread where it waits for the first arrival
         self._thread.join(timeout)
+        left = [*list(self._waiting.values()), *self._spool.left()]
         if not self._thread.is_alive():
             self._spool.close()
-        left = sum(len(batch.points) for batch in list(self._waiting.values()))
-        if self._waiting:
-            told = "%d runs with %d points are yet to be written to MLflow at %s; the same command tries again"
-            log.warning(told, len(self._waiting), left, self._uri)
-        return left
+        self._left = sum(len(batch.points) + len(batch.files) + (batch.model is not None) for batch in left)
+        if left:
+            told = (
+                "%d runs with %d points and files are yet to be written to MLflow at %s; the same command tries again"
+            )
+            log.warning(told, len({batch.run for batch in left}), self._left, self._uri)
+        return self._left
 
     def _work(self) -> None:
         while True:
             self._gather(self._pause())
             self._send_all()
-            self._spool.clear_if(lambda: not self._waiting and self._arrivals.empty())
-            done = self._closing.is_set() and self._arrivals.empty()
-            if done and (not self._waiting or time.monotonic() >= self._deadline):
+            self._spool.clear_if(lambda: not self._waiting)
+            done = not self._waiting and not self._spool.untaken
+            if self._closing.is_set() and (done or time.monotonic() >= self._deadline):
                 return
 
     def _pause(self) -> float:
@@ -77,21 +83,19 @@ class Writer:
         return max(0.0, min(wait, self._deadline - time.monotonic()))
 
     def _gather(self, seconds: float) -> None:
-        """Take in what arrives for ``seconds``; with nothing waiting, wait for the first arrival."""
-        until = time.monotonic() + seconds
-        while True:
-            idle = not self._waiting and not self._closing.is_set()
-            try:
-                batch = self._arrivals.get(timeout=None if idle else max(0.0, until - time.monotonic()))
-            except queue.Empty:
-                return
-            if batch is None:
-                until = 0.0
-            elif batch.run in self._waiting:
-                self._waiting[batch.run].absorb(batch)
-            else:
-                until = time.monotonic() + seconds if idle else until
-                self._waiting[batch.run] = batch
+        """Take in what arrived after ``seconds``; with nothing waiting, they begin at the first arrival."""
+        if not self._waiting:
+            self._spool.added.wait()
+        self._hurry.wait(seconds)
+        self._hurry.clear()
+        n_points = sum(len(batch.points) for batch in self._waiting.values())
+        while n_points < MOST_POINTS and (batches := self._spool.take(TAKEN_AT_ONCE)):
+            n_points += sum(len(batch.points) for batch in batches)
+            for batch in batches:
+                if batch.run in self._waiting:
+                    self._waiting[batch.run].absorb(batch)
+                else:
+                    self._waiting[batch.run] = batch
 
     def _send_all(self) -> None:
         """Send what waits; at the first sign that the server is away, keep the rest for later."""
@@ -113,7 +117,8 @@ class Writer:
                 log.warning(told, self._uri, error)
             return False
         except RefusedError as error:
-            log.warning("MLflow at %s refuses run %s (%s); its points are dropped", self._uri, batch.run.name, error)
+            told = "MLflow at %s refuses run %s (%s); its points are dropped"
+            log.warning(told, self._uri, batch.run.name, error)
         if self._failures >= ATTEMPTS:
             log.warning("MLflow at %s answers again", self._uri)
         self._failures = 0

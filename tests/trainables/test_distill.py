@@ -7,6 +7,7 @@ import torch
 from ray.tune.result import SHOULD_CHECKPOINT
 
 from trainables.distill import DistillTrainable
+from trainables.memory import RESETS_PEAK
 
 
 @pytest.fixture
@@ -102,3 +103,16 @@ def test_cleanup_frees_the_run(config):
     trainable = DistillTrainable(config)
     trainable.stop()
     assert not hasattr(trainable, "run")
+
+
+def test_every_result_has_the_most_memory_that_its_own_trial_held(config):
+    trainable = DistillTrainable(config)
+    before = trainable.train()["peak_memory_mb"]
+    ballast = torch.ones(50, 1_000_000)  # 200 MB
+    with_ballast = trainable.train()["peak_memory_mb"]
+    del ballast
+    trainable.reset(dict(config))
+    after = trainable.train()["peak_memory_mb"]
+    assert before > 100 and before + 150 < with_ballast
+    if RESETS_PEAK.exists():
+        assert after + 100 < with_ballast

@@ -109,6 +109,14 @@ def read_teachers(folder: Path) -> dict[str, TeacherStates]:
     return {name: TeacherStates(**states) for name, states in manifest["teachers"].items()}
 
 
+def n_of_each_label(split: Path) -> dict[str, int]:
+    """Clips of one split's folder: ``positive``, ``negative``, and apart from these ``hard_negative``."""
+    labels, hard = np.load(split / "labels.npy"), np.load(split / "hard.npy")
+    positive = labels == 1
+    counted = {"positive": positive, "negative": ~positive & ~hard, "hard_negative": ~positive & hard}
+    return {label: int(clips.sum()) for label, clips in counted.items()}
+
+
 def _open_split(folder: Path, head: str, rms: Mapping[str, float]) -> Split:
     def mapped(name: str) -> np.ndarray:
         # Copy on write, for torch has no read-only tensors: no write reaches the file.

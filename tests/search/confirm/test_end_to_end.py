@@ -1,6 +1,7 @@
 """A sweep that is confirmed, as its user sees it: killed amid confirming, gone on with, asked for again."""
 
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -9,8 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import mlflow
+import numpy as np
 import optuna
 import pytest
+import torch
 import yaml
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
@@ -23,6 +27,8 @@ from search.record.results import SweepResults
 from search.reproduce import reproduce_trial
 from search.screen.steps import silent_steps
 from tests.search.conftest import synthesise_few
+from trainables.build import best_student
+from trainables.metrics import evaluate
 from trainables.teachers.load import SHIPPED
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not SHIPPED.is_dir(), reason="no teacher was shipped")]
@@ -62,13 +68,12 @@ def confirmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Confirmed]:
         patch.setenv("DISTUNE_HOME", str(place / "home"))
         # Left to itself, Ray 2.60 writes a token into the user's own home.
         patch.setenv("RAY_AUTH_MODE", "disabled")
-        folder = open_home().sweep("small")
-        before = killed_amid_confirming(file, folder)
+        before = killed_amid_confirming(file, folder())
         shown = distune("sweep", str(file))
         again = distune("confirm", "small")
-        results, best = SweepResults.read(folder), place / "best.yaml"
+        results, best = SweepResults.read(folder()), place / "best.yaml"
         best.write_text(export_yaml(results, results.to_export()))
-        yield Confirmed(shown, again, before, runs_of(folder), results.confirmed["tiny_conv"], best)
+        yield Confirmed(shown, again, before, runs_of(folder()), results.confirmed["tiny_conv"], best)
 
 
 def distune(*arguments: str) -> str:
@@ -101,6 +106,10 @@ def killed_amid_confirming(file: Path, folder: SweepFolder) -> list[FrozenTrial]
             return runs_of(folder)
         time.sleep(0.05)
     raise AssertionError("confirming did not begin in time")
+
+
+def folder() -> SweepFolder:
+    return open_home().sweep("small")
 
 
 def mlflow_runs() -> dict[str, Run]:
@@ -147,13 +156,54 @@ def test_mlflow_has_a_run_each_with_what_it_is_and_the_parents_summary(confirmed
         run = runs[f"tiny_conv-confirm-{trial.number:03d}"]
         assert (run.info.status, run.data.tags["distune.stage"]) == ("FINISHED", "confirm")
         assert run.data.tags["distune.role"] == trial.user_attrs["stage"]
-        assert run.data.params["seed"] == str(trial.user_attrs["config"]["seed"])
+        assert run.data.params["seed"] == run.data.tags["distune.seed"] == str(trial.user_attrs["config"]["seed"])
+        assert run.data.tags["distune.node"] == platform.node() and run.data.metrics["peak_memory_mb"] > 0
         if trial.user_attrs["stage"] == "run":
             assert run.data.metrics["test_pauc"] == trial.user_attrs["test"]["test_pauc"]
     parent, found = runs["tiny_conv"], confirmed.found
     assert parent.info.status == "FINISHED"
+    assert parent.data.tags["distune.best_trial"] == str(SweepResults.read(folder()).best("tiny_conv").number)
+    assert (parent.data.metrics["trials_finished"], parent.data.metrics["epochs_trained"]) == (3, 3 * EPOCHS)
+    assert "gain_over_no_distillation" in parent.data.metrics and parent.data.metrics["sweep_hours"] > 0
     assert parent.data.metrics["confirmed_test_pauc"] == pytest.approx(found.spread(found.winner, "test_pauc").mean)
     assert len(runs) == 1 + 3 + len(confirmed.trials)
+
+
+def test_every_confirmed_run_keeps_its_student_and_scores_that_give_its_test_metrics(confirmed):
+    runs = [trial for trial in confirmed.trials if trial.user_attrs["stage"] == "run"]
+    assert sorted(path.name for path in folder().confirmed.iterdir()) == [f"tiny_conv-{run.number:03d}" for run in runs]
+    for run in runs:
+        with np.load(folder().confirmed_run("tiny_conv", run.number) / "scores.npz") as kept:
+            read = evaluate(kept["test_scores"], kept["test_labels"], fpr=0.05, false_accepts_per_hour=1.0)
+        assert read["pauc"] == pytest.approx(run.user_attrs["test"]["test_pauc"])
+
+
+def test_the_winner_is_an_mlflow_model_and_the_students_champion(confirmed, monkeypatch):
+    uri, found = open_home().tracking_uri, confirmed.found
+    client = MlflowClient(uri)
+    version = client.get_model_version_by_alias("tiny_conv", "champion")
+    assert client.get_model_version_by_alias("tiny_conv", "sweep-small").version == version.version
+    number = found.winner.numbers[found.best_seed(found.winner)]
+    assert version.tags["distune.run"] == f"tiny_conv-confirm-{number:03d}"
+    assert float(version.tags["distune.confirmed"]) == found.spread(found.winner, "val_pauc").mean
+    # In the environment, which is as it was afterwards.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    model = mlflow.pyfunc.load_model("models:/tiny_conv@champion")
+    assert model.metadata.signature.inputs.inputs[0].shape == (-1, 1, 64, 151)
+    _, student, _ = best_student(found.winner.checkpoints[found.best_seed(found.winner)])
+    mel = np.random.default_rng(0).normal(size=(3, 1, 64, 151)).astype(np.float32)
+    with torch.inference_mode():
+        assert model.predict(mel) == pytest.approx(student(torch.from_numpy(mel)).numpy(), abs=1e-5)
+
+
+def test_every_run_has_clips_and_teacher_by_their_fingerprints(confirmed):
+    facts = SweepResults.read(folder()).facts
+    client = MlflowClient(open_home().tracking_uri)
+    for run in mlflow_runs().values():
+        inputs = client.get_run(run.info.run_id).inputs
+        (clips,), (teacher,) = inputs.dataset_inputs, inputs.model_inputs
+        assert facts["clips"]["fingerprint"].startswith(clips.dataset.digest)
+        assert client.get_logged_model(teacher.model_id).tags["distune.fingerprint"] == facts["teacher"]["fingerprint"]
 
 
 def test_what_is_exported_is_the_confirmed_winner_and_reproduces(confirmed):

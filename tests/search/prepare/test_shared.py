@@ -13,7 +13,7 @@ from search.prepare.shared import make_shared
 from search.screen.steps import silent_steps
 from spaces.errors import InputError
 from spaces.sweep import SweepConfig
-from tests.trainables.recipes import contents, write_clips
+from tests.trainables.recipes import N_CLIPS, contents, write_clips
 from tests.trainables.teachers.conftest import CONFIGS, random_model, saved
 from trainables.audio import scan, sounds
 from trainables.corpus import fill, logits
@@ -149,6 +149,11 @@ def test_trials_share_a_corpus_and_a_fitted_teacher(sweep, home):
     assert set(shared.spaces) == {"tiny_conv", "resnet18"} and not ray.is_initialized()
     assert shared.fingerprint == f"{shared.corpus.name}/{shared.teacher.head_fingerprint}"
     assert shared.facts["teachers"]["wav2vec2"]["n_layers"] == 4
+    clips, teacher = shared.facts["clips"], shared.facts["teacher"]
+    assert clips["counts"] == {split: {"hard_negative": 0} | counts for split, counts in N_CLIPS.items()}
+    assert clips["fingerprint"] == shared.origin["the clips"].fingerprint and clips["path"] == str(sweep().data.path)
+    assert teacher["fingerprint"].endswith(f"/{shared.teacher.head_fingerprint}")
+    assert teacher["teacher.architecture"] == "wav2vec2"
 
 
 def test_layers_are_probed_where_a_student_searches_them_and_the_ranking_is_told_and_kept(sweep, home, caplog):

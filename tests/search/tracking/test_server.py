@@ -89,7 +89,7 @@ def test_points_for_a_server_that_stays_away_are_told_in_time_and_kept_for_the_n
     for epoch in (1, 2, 3):
         tracker.log_epoch("tiny_conv", 0, epoch, {"val_f1": 0.1, "val_pauc": 0.2})
     assert tracker.close(timeout=2) == 6
-    assert "1 runs with 6 points are yet to be written" in caplog.text
+    assert "1 runs with 6 points and files are yet to be written" in caplog.text
     with serve(home.tracking_uri) as (url, _):
         Tracker.open(url, "first", home.artifacts, home.root / "spool").close()
     assert records.history("tiny_conv-000", "val_pauc") == [(1, 0.2), (2, 0.2), (3, 0.2)]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trainables.corpus.store import Corpus, TeacherStates, check_layers, read_teachers
+from trainables.corpus.store import Corpus, TeacherStates, check_layers, n_of_each_label, read_teachers
 
 
 def corpus_with(**n_layers: int) -> Corpus:
@@ -51,3 +51,9 @@ def test_logits_of_a_head_that_was_never_asked_are_not_found(corpus_folder):
 def test_a_folder_that_is_no_finished_corpus_is_not_opened(tmp_path, head):
     with pytest.raises(FileNotFoundError, match=r"corpus\.json"):
         Corpus.open(tmp_path, head)
+
+
+def test_the_clips_of_each_label_are_counted_once_each(tmp_path):
+    np.save(tmp_path / "labels.npy", np.array([1, 1, 0, 0, 0]))
+    np.save(tmp_path / "hard.npy", np.array([False, True, True, False, False]))
+    assert n_of_each_label(tmp_path) == {"positive": 2, "negative": 2, "hard_negative": 1}
