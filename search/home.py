@@ -3,7 +3,7 @@
 ``$DISTUNE_HOME``, by default ``~/.distune``::
 
     corpora/<fingerprint>/                  what a teacher said of a set of clips
-    sweeps/<name>/{sweep.yaml, study.journal, ray/, confirmed/}
+    sweeps/<name>/{sweep.yaml, study.journal, sweep.log, ray/, confirmed/, plots/}
     sounds.sqlite                           what was measured of audio files
     mlflow.db  mlartifacts/                 what the MLflow UI shows
 """
@@ -77,6 +77,10 @@ class SweepFolder:
         ``val_scores, val_labels, test_scores, test_labels``, (clips,) each, scores as probabilities of the wake word.
         """
         return self.confirmed / f"{student}-{number:03d}"
+
+    def plots(self, student: str) -> Path:
+        """Folder of a student's plots, as MLflow has them too."""
+        return self.path / "plots" / student
 
     @property
     def spool(self) -> Path:

@@ -31,6 +31,7 @@ from search.run.resources import start_ray
 from search.run.tuning import run_trials
 from search.screen.live import Show, shown
 from search.screen.steps import Steps, heeding, shown_steps
+from search.tracking.artifacts import log_artifacts
 from search.tracking.provenance import inputs_of
 from search.tracking.replay import replay
 from search.tracking.store import check_store
@@ -89,14 +90,17 @@ class Sweep:
         profile = profile or Profile()
         # From the start: a second driver is refused before the teacher's pass, and this one can be stopped in it.
         with folder.claimed():
-            steps = heeding(folder.path, profile.timing(steps))
-            shared = make_shared(self.config, home, steps)
+            heeded = heeding(folder.path, profile.timing(steps))
+            shared = make_shared(self.config, home, heeded)
             folder.create()
             try:
-                results = self._brought_up(home, folder, shared, profile, steps, show)
-                # What is interrupted is not confirmed: the user wants an end.
-                if self.config.confirm.enabled and (results.limit_reached or not results.n_missing):
+                results = self._brought_up(home, folder, shared, profile, heeded, show)
+                if results.n_missing and not results.limit_reached:
+                    return results  # interrupted: the user wants an end
+                if self.config.confirm.enabled:
                     results = confirm_searched(results, shared, home, folder, profile, show)
+                if not results.n_unconfirmed:
+                    log_artifacts(results, home, folder, profile.timing(steps))
                 return results
             finally:
                 ray.shutdown()

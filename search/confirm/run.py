@@ -21,6 +21,7 @@ from search.run.resources import start_ray
 from search.run.tuning import run_trials
 from search.screen.live import Show, shown
 from search.screen.steps import Steps, heeding, shown_steps
+from search.tracking.artifacts import log_artifacts
 from search.tracking.model import winning_model
 from search.tracking.provenance import inputs_of
 from search.tracking.replay import replay
@@ -62,7 +63,10 @@ def confirm_sweep(
                 _bring_up(record, shared, home, folder, profile, show)
             finally:
                 ray.shutdown()
-    return SweepResults.read(folder)
+        results = SweepResults.read(folder)
+        if not results.n_unconfirmed:
+            log_artifacts(results, home, folder, steps)
+    return results
 
 
 def confirm_searched(

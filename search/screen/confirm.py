@@ -32,7 +32,17 @@ def sentences(found: Confirmation) -> list[str]:
     told = [f"{winner.name} wins{_teaching(winner)}"]
     metric = f"test_{found.objective.metric.removeprefix('val_')}"
     compared = found.comparable(winner).values()
-    return [*told, *(_gained(over.name, found.gain(winner, over, metric), metric) for over in compared)]
+    told += [_gained(over.name, found.gain(winner, over, metric), metric) for over in compared]
+    return told + [_outdone(found, winner, over) for over in compared if found.score(over) > found.score(winner)]
+
+
+def _outdone(found: Confirmation, winner: Arm, over: Arm) -> str:
+    """Of a baseline that validates better than what will be exported."""
+    metric = found.objective.metric
+    better, worse = (found.spread(arm, metric).mean for arm in (over, winner))
+    values = f"{better:.3f} {metric.replace('_', ' ', 1)} against {worse:.3f}"
+    name = winner.name
+    return f"{over.name} does better than {name} on validation, {values}: think twice before you ship {name}"
 
 
 def _teaching(winner: Arm) -> str:

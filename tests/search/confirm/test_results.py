@@ -111,6 +111,14 @@ def test_a_loss_is_told_as_one():
     assert sentences(replace(FOUND, arms=(TRIAL_5, best)))[1].startswith("worse than no distillation by 0.103 test")
 
 
+def test_a_baseline_that_validates_better_than_the_winner_is_told_of():
+    best = arm("no distillation", "no_distillation", BARE, [0.95, 0.9, 0.97], [0.5] * 3)
+    assert sentences(replace(FOUND, arms=(TRIAL_5, best)))[-1] == (
+        "no distillation does better than trial 5 on validation, 0.940 val pauc against 0.867: think twice before you "
+        "ship trial 5"
+    )
+
+
 def test_one_seed_has_no_interval_and_says_so():
     found = replace(FOUND, arms=tuple(replace(each, runs={7: each.runs[7]}) for each in FOUND.arms))
     assert found.winner.name == "trial 3", "of a tie, the one that the search had before"
