@@ -2,7 +2,9 @@
 
 import logging
 import os
+import shutil
 import sys
+import textwrap
 import warnings
 
 import typer
@@ -36,11 +38,17 @@ app.add_typer(teacher.app, name="teacher")
 
 
 class _StandardError(logging.Handler):
-    """Messages on the standard error of the moment, which a live table replaces with its own, unwrapped."""
+    """Messages on the standard error of the moment, which a live table replaces with its own; whole words a line."""
 
     def emit(self, record: logging.LogRecord) -> None:
         kind = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        print(f"{kind}{self.format(record)}", file=sys.stderr)
+        text = f"{kind}{self.format(record)}"
+        if sys.stderr.isatty():
+            width = shutil.get_terminal_size().columns
+            lines = (textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False)
+                     for line in text.splitlines())  # fmt: skip
+            text = "\n".join(line for wrapped in lines for line in wrapped or [""])
+        print(text, file=sys.stderr)
 
 
 def _quieten_libraries() -> None:
