@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from search.cli.complete import complete_students
+from search.cli.complete import complete_students, complete_sweeps
 from search.cli.options import JsonOption, Name, naming_options
 from search.cli.steer import known_folder
 from search.cli.sweeping import bring_up, confirmed_status, reporting, tell_results
@@ -29,6 +29,7 @@ def sweep(
             "--warm-start",
             metavar="NAME[/STUDENT]",
             help="also run the best trials of an earlier sweep; may be repeated",
+            autocompletion=complete_sweeps,
         ),
     ] = None,
     allow_weak_teacher: Annotated[bool, typer.Option("--allow-weak-teacher", help="insist on a weak teacher")] = False,
