@@ -28,9 +28,9 @@ from rich.terminal_theme import DIMMED_MONOKAI
 from rich.text import Text
 
 from search.home import Home, open_home
+from search.pages.mlflow_ui import TRAINING, serve
 from search.record.results import SweepResults
 from search.tracking.store import open_client
-from search.tracking.ui import TRAINING, serve
 from spaces.errors import InputError
 
 NAME = "hey-sirius"

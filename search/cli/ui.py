@@ -22,9 +22,9 @@ def ui(
 ) -> None:
     """Open the MLflow UI at a sweep, or find the one that runs; Ctrl-C ends it."""
     from search.home import open_home
+    from search.pages.dashboard import open_dashboard
+    from search.pages.mlflow_ui import open_ui
     from search.record.results import SweepResults
-    from search.tracking.dashboard import open_dashboard
-    from search.tracking.ui import open_ui
     from spaces.errors import COMMAND_LINE, Fault, InputError
 
     home = open_home()

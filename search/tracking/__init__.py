@@ -1,1 +1,1 @@
-"""What MLflow is told, and its UI."""
+"""What MLflow is told."""

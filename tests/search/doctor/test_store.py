@@ -14,7 +14,7 @@ from search.doctor import store
 from search.doctor.finding import Subject, Verdict
 from search.doctor.store import MOST_SKEW_SECONDS, check_store, of_skew
 from search.home import Home
-from search.tracking.ui import serve
+from search.pages.mlflow_ui import serve
 from spaces.sections import Resources, Teacher
 from tests.search.doctor.judged import verdicts
 

@@ -4,17 +4,12 @@ import pytest
 
 from search.home import SweepFolder
 from search.record.results import SweepResults
-from tests.search.filled import SHORT, fill, write_scores
+from tests.search.filled import fill_with_scores
 
 
 @pytest.fixture(scope="package")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> SweepFolder:
-    """Two students, searched and confirmed; tiny_conv's confirmed winner kept its scores."""
-    made = SweepFolder(tmp_path_factory.mktemp("plots") / "hey-sirius")
-    winner = fill(made, SHORT, ("tiny_conv", "mobilenetv3")).confirmed["tiny_conv"].winner
-    found = SweepResults.read(made).confirmed["tiny_conv"]
-    write_scores(made.confirmed_run("tiny_conv", winner.numbers[found.best_seed(winner)]) / "scores.npz", 0.8)
-    return made
+    return fill_with_scores(SweepFolder(tmp_path_factory.mktemp("plots") / "hey-sirius"))
 
 
 @pytest.fixture(scope="package")

@@ -12,10 +12,10 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from search.home import Home
+from search.pages.mlflow_ui import serve
 from search.record.states import TrialState
 from search.tracking import writer as tracking_writer
 from search.tracking.tracker import Tracker
-from search.tracking.ui import serve
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from search.tracking.page import LOOPBACK, Page, serve_page, show, show_page
+from search.pages.page import LOOPBACK, Page, serve_page, show, show_page
 from search.tracking.settings import MLFLOW_SETTINGS
 from search.tracking.store import absolute_uri, is_server, open_client, without_password
 from spaces.errors import COMMAND_LINE, Fault, InputError

@@ -14,14 +14,13 @@ from mlflow.tracking import MlflowClient
 from playwright.sync_api import Browser, Page, expect
 
 from search.home import open_home
-from search.tracking.ui import TRAINING, serve
+from search.pages.mlflow_ui import TRAINING, serve
 from tests.search.browser import chromium
 
 pytestmark = pytest.mark.slow
 
 NAME = "seen"
 PATIENCE_MS = 30_000
-NOTE = "<!doctype html><title>note</title><h1>what mattered</h1>"
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,6 @@ def seen(workplace: Path, sweep_file: Callable[..., Path]) -> Iterator[Seen]:
     runs = client.search_runs([experiment.experiment_id])
     children = {run.info.run_name: run for run in runs if "mlflow.parentRunId" in run.data.tags}
     parent = next(run for run in runs if run.info.run_name == "tiny_conv")
-    client.log_text(parent.info.run_id, NOTE, "written/note.html")
     with serve(uri) as (url, _):
         yield Seen(url, experiment.experiment_id, parent, children)
 
@@ -109,8 +107,10 @@ def test_a_metric_is_drawn_with_its_epochs(page: Page, seen: Seen):
     assert [[point.step for point in history], [pytest.approx(point.value) for point in history]] in drawn
 
 
-def test_an_artifact_of_the_parent_run_is_shown(page: Page, seen: Seen):
+def test_a_plot_of_the_parent_run_is_drawn(page: Page, seen: Seen):
     page.goto(seen.run_page(seen.parent, "/artifacts"))
-    page.get_by_text("written", exact=True).last.click()
-    page.get_by_text("note.html").first.click()
-    shown(page.frame_locator("iframe").get_by_role("heading", name="what mattered"))
+    page.get_by_text("plots", exact=True).last.click()
+    page.get_by_text("history.html").first.click()
+    frame = page.frame_locator("iframe")
+    shown(frame.locator(".js-plotly-plot .main-svg").first)
+    shown(frame.get_by_text(f"{NAME}, tiny_conv").first)

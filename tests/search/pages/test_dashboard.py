@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from search.tracking.dashboard import only_shown, open_dashboard
+from search.pages.dashboard import only_shown, open_dashboard
 from spaces.errors import InputError
 from tests.search.conftest import RecordedSweep
 
@@ -43,7 +43,7 @@ def test_each_students_study_is_linked_and_none_can_be_deleted(
     record = recorded.open()
     end_trial(record, "tiny_conv", [0.5, 0.75])
     end_trial(record, "mobilenetv3", [0.5])
-    script = "import sys, pathlib; from search.tracking.dashboard import open_dashboard\n" \
+    script = "import sys, pathlib; from search.pages.dashboard import open_dashboard\n" \
              "open_dashboard(*map(pathlib.Path, sys.argv[1:]), open_browser=False)"  # fmt: skip
     command = [sys.executable, "-u", "-c", script, str(recorded.folder.journal), str(tmp_path / "pages")]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}

@@ -13,7 +13,7 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from search.tracking.page import LOOPBACK, Page, show_page
+from search.pages.page import LOOPBACK, Page, show_page
 from spaces.errors import COMMAND_LINE, Fault, InputError
 
 READING = {"GET", "HEAD"}
@@ -48,7 +48,7 @@ def open_dashboard(
         return [f"{name}: {url}/dashboard/studies/{study_id}" for name, study_id in studies.items()]
 
     def command(port: int) -> list[str]:
-        return [sys.executable, "-m", "search.tracking.dashboard", str(journal.absolute()), str(port)]
+        return [sys.executable, "-m", "search.pages.dashboard", str(journal.absolute()), str(port)]
 
     # The command runs in an empty folder, and must find this package all the same.
     found = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]

@@ -13,7 +13,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from search.home import Home
-from search.tracking.ui import open_ui, serve
+from search.pages.mlflow_ui import open_ui, serve
 from spaces.errors import InputError
 
 pytestmark = pytest.mark.slow
@@ -27,7 +27,7 @@ def listens(port: int) -> bool:
 @contextmanager
 def started(home: Home) -> Iterator[subprocess.Popen[str]]:
     """The UI on the sweep ``first``, in a process of its own."""
-    script = "import sys, pathlib; from search.tracking.ui import open_ui\n" \
+    script = "import sys, pathlib; from search.pages.mlflow_ui import open_ui\n" \
              "open_ui(sys.argv[1], 'first', pathlib.Path(sys.argv[2]), open_browser=False)"  # fmt: skip
     command = [sys.executable, "-u", "-c", script, home.tracking_uri, str(home.root / "pages")]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}

@@ -1,0 +1,1 @@
+"""Pages in the browser, served from here: the MLflow UI on a sweep, Optuna's dashboard on its record."""
