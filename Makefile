@@ -23,7 +23,7 @@ demo: $(CURRENT)
 	@echo "MLflow UI: DISTUNE_HOME=$(DEMO)/home $(VENV)/bin/distune ui hey-sirius"
 
 test: lint test-fast
-	$(VENV)/bin/pytest -m slow --durations=10
+	$(VENV)/bin/pytest -m slow --numprocesses 2 --dist loadfile --durations=10
 
 test-fast: $(CURRENT)
 	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -m "not slow" --numprocesses 2
