@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from search.cli.complete import complete_students
-from search.cli.options import Name, try_file, try_new_folder, write_whole, write_whole_folder
+from search.cli.options import FAILED, Name, naming_options, try_file, try_new_folder, write_whole, write_whole_folder
 from spaces.errors import COMMAND_LINE, Fault, gathering, refuse
 
 if TYPE_CHECKING:
@@ -100,9 +100,17 @@ def _print_differences(results: "SweepResults", best: "BestTrial", other: dict[s
 
 
 def reproduce(
-    file: Annotated[Path, typer.Argument(metavar="BEST.yaml", help="a file that export wrote")],
+    file: Annotated[Path, typer.Argument(metavar="BEST.yaml", help="a file that export wrote, in any form")],
+    data: Annotated[Path | None, typer.Option(metavar="PATH", help="other clips than the sweep's")] = None,
+    teacher: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="another teacher than the sweep's, of its architecture")
+    ] = None,
 ) -> None:
-    """Run the one trial of an exported file again, here, and compare."""
+    """Train the one trial of an exported file again, and say whether it is as good as it was confirmed to be."""
     from search.reproduce import print_comparison, reproduce_trial
 
-    print_comparison(reproduce_trial(file))
+    with naming_options({"data.path": "--data", "teacher.model": "--teacher"} if data or teacher else {}):
+        reproduction = reproduce_trial(file, data=data, teacher=teacher)
+    print_comparison(reproduction)
+    if not reproduction.succeeded:
+        raise typer.Exit(FAILED)
