@@ -111,7 +111,8 @@ def test_on_the_same_clips_it_is_bit_identical_and_on_others_it_says_what_change
     same = reproduce_trial(best_file, silent_steps)
     assert same.identical and same.changed == () and same.succeeded
     synthesise_few(tmp_path / "others")
-    next((tmp_path / "others").rglob("*.flac")).unlink()
+    manifest = tmp_path / "others" / "manifest.csv"
+    manifest.write_text("".join(manifest.read_text().splitlines(keepends=True)[:-1]))
     with caplog.at_level(logging.WARNING):
         other = reproduce_trial(best_file, silent_steps, data=tmp_path / "others")
     assert other.changed == ("other clips",) and not other.identical
