@@ -145,12 +145,12 @@ def _changed(recorded: Provenance, shared: Shared) -> tuple[str, ...]:
         for name, was in recorded.packages.items()
         if name in FIGURES_HANG_ON and was != here[name]
     ]
-    for was, now, told in (
-        (recorded.data, facts["clips"], "other clips"),
-        (recorded.teacher, facts["teacher"], "another teacher, or another head of it"),
-    ):
-        if was and was["fingerprint"] != now["fingerprint"]:
-            changed.append(told)
+    if recorded.data and recorded.data["fingerprint"] != facts["clips"]["fingerprint"]:
+        changed.append("other clips")
+    if recorded.teacher:
+        was, now = recorded.teacher["fingerprint"].split("/"), facts["teacher"]["fingerprint"].split("/")
+        if was != now:
+            changed.append("another teacher" if was[0] != now[0] else "a teacher's head that was fitted again")
     if shared.corpus.name != Path(recorded.corpus).name and not changed:
         changed.append("another corpus: views, or the teacher's precision")
     return tuple(changed)
