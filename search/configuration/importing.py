@@ -1,5 +1,6 @@
 """The platform's configuration as a sweep of distune's, whose first trial it is and around which is searched."""
 
+import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,14 +12,16 @@ import pydantic
 from search.configuration.centre import centred
 from search.configuration.forms import is_trial, read_exported
 from search.export import yaml_text
+from search.propose.rehearsal import FOR_ANY_STUDENT
 from spaces.errors import Fault, InputError, faults_of, gathering, refuse
 from spaces.platform import OWN_SECTION, PlatformConfig, platform_faults, unknown_keys
 from spaces.sections import Views
-from spaces.space import Space
+from spaces.space import SHIPPED_SPACES, Space
 from spaces.sweep import SweepConfig
 from spaces.trial import TrialConfig
 from trainables.audio import frontend
 from trainables.students import student_names
+from trainables.teachers.load import SHIPPED
 
 FRONT_END = {
     "sample_rate": frontend.SAMPLE_RATE,
@@ -30,6 +33,7 @@ FRONT_END = {
     "feature_type": "mel",
 }
 CONFORMER_LAYERS = 4
+PLATFORMS_ENCODER = "facebook/wav2vec2-base-960h"
 # Keys beside those of a trial that something here follows from.
 ALWAYS = {"normalize_audio", "use_precomputed_features_for_training", "fallback_to_audio"}
 SHAPED = {
@@ -83,7 +87,7 @@ def import_config(file: Path, data: Path, sweep_file: Path, space_file: Path) ->
         faults += faults_of(error, file)
     refuse(faults)
     assert trial is not None  # refused above
-    space, held = centred(student, trial)
+    space, held = centred(student if student in SHIPPED_SPACES else FOR_ANY_STUDENT, trial)
     sweep = _sweep_tree(config, tree, data, space_file.name, held, file.resolve().parent)
     _check(sweep, space, sweep_file, space_file)
     notes = tuple(_notes(config, tree, held))
@@ -225,8 +229,7 @@ def _notes(config: PlatformConfig, tree: Mapping[str, Any], held: Mapping[str, A
         yield f"the platform ignores {', '.join(ignored)}, and so does distune"
     if left := _without_counterpart(tree):
         yield f"without a counterpart here: {', '.join(left)}"
-    if config.distillation.enabled and not config.distillation.teacher_model_path:
-        yield "it names no teacher, which there is one with a random head: here the teacher that ships with distune"
+    yield from _teacher_notes(config)
     noted = "feature_alignment_weight" in _own(tree).get("trial", {}).get("distillation", {})
     if config.distillation.enabled and config.distillation.feature_alignment_enabled and not noted:
         yield "its alignment weight is of a sum over layers, here of their mean: multiplied by the number of layers"
@@ -236,6 +239,17 @@ def _notes(config: PlatformConfig, tree: Mapping[str, Any], held: Mapping[str, A
         yield "it leaves model.tcn_num_channels to its two defaults; here the smaller, [16, 32, 64, 64]"
     if held:
         yield f"held at its value, since no range can have it in the middle: {', '.join(held)}"
+
+
+def _teacher_notes(config: PlatformConfig) -> Iterator[str]:
+    """Of a file that names no teacher."""
+    wanted = config.distillation
+    if not wanted.enabled or wanted.teacher_model_path:
+        return
+    yield "it names no teacher, which there is one with a random head: here the teacher that ships with distune"
+    shipped = json.loads((SHIPPED / "config.json").read_text(encoding="utf-8"))["num_hidden_layers"]
+    if wanted.feature_alignment_enabled and max(wanted.alignment_layers, default=0) > shipped:
+        yield f"that teacher has layers 0 to {shipped}: for those beyond, set teacher.model to {PLATFORMS_ENCODER}"
 
 
 def _without_counterpart(tree: Mapping[str, Any]) -> list[str]:

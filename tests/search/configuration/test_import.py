@@ -236,6 +236,12 @@ def test_distunes_own_trial_is_no_configuration_of_the_platforms(imports: Import
     assert_refused(imports.command(exported(results, best, "trial")), "is distune's own trial; export it with --format")
 
 
+def test_layers_beyond_the_teacher_that_ships_are_told(imports: Imports) -> None:
+    aligned = {"enabled": True, "feature_alignment_enabled": True, "alignment_layers": [3, 6, 9]}
+    shown = imports.command(TINY | {"distillation": aligned}).shown
+    assert "that teacher has layers 0 to 6: for those beyond, set teacher.model to facebook/wav2vec2-base" in shown
+
+
 def test_keys_without_a_counterpart_are_told(imports: Imports) -> None:
     done = imports.command(TINY | {"training": {"num_workers": 4}, "qat": {"enabled": True}, "mine": 1})
     assert "note: without a counterpart here: qat, training.num_workers\n" in done.shown
