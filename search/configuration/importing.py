@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from spaces.platform import OWN_SECTION, PlatformConfig, platform_faults, unknow
 from spaces.sections import Views
 from spaces.space import SHIPPED_SPACES, Space
 from spaces.sweep import SweepConfig
-from spaces.trial import TrialConfig
+from spaces.trial import TrialConfig, flattened
 from trainables.audio import frontend
 from trainables.students import student_names
 from trainables.teachers.load import SHIPPED
@@ -34,18 +35,20 @@ FRONT_END = {
 }
 CONFORMER_LAYERS = 4
 PLATFORMS_ENCODER = "facebook/wav2vec2-base-960h"
-# Keys beside those of a trial that something here follows from.
-ALWAYS = {"normalize_audio", "use_precomputed_features_for_training", "fallback_to_audio"}
-SHAPED = {
-    "time_shift_prob", "time_shift_min_ms", "time_shift_max_ms", "background_noise_prob", "noise_snr_min",
-    "noise_snr_max", "rir_prob",
-}  # fmt: skip
-TEACHER = {
-    "teacher_model_path", "teacher_architecture", "secondary_teacher_architecture", "secondary_teacher_model_path",
+# Keys beside those of a trial that something here follows from, or that change nothing.
+FOLLOWED = {
+    "config_name", "description", "data.data_root", "data.normalize_audio", "data.fallback_to_audio",
+    "data.use_precomputed_features_for_training", *(f"data.{key}" for key in FRONT_END),
+    "qat.backend", "model.num_layers", "augmentation.time_shift_prob", "augmentation.time_shift_min_ms",
+    "augmentation.time_shift_max_ms", "augmentation.background_noise_prob", "augmentation.noise_snr_min",
+    "augmentation.noise_snr_max", "augmentation.rir_prob", "distillation.teacher_model_path",
+    "distillation.teacher_architecture", "distillation.secondary_teacher_architecture",
+    "distillation.secondary_teacher_model_path", "size_targets.max_flash_kb",
 }  # fmt: skip
 HEADER = """\
 # Made by `distune import` of the platform's configuration {config}: its values are the first trial, and the middle of
-# what is searched, which {space} says. What the file leaves out has the platform's defaults.
+# what is searched, which {space} says. What the file leaves out has the platform's defaults. Of those, distune
+# has no stretch and no shift of pitch, no moving average of the weights, and no sampling by class.
 """
 
 
@@ -91,8 +94,12 @@ def import_config(file: Path, data: Path, sweep_file: Path, space_file: Path) ->
     sweep = _sweep_tree(config, tree, data, space_file.name, held, file.resolve().parent)
     _check(sweep, space, sweep_file, space_file)
     notes = tuple(_notes(config, tree, held))
-    header = HEADER.format(config=file.name, space=space_file.name) + "".join(f"# - {note}\n" for note in notes)
+    header = HEADER.format(config=file.name, space=space_file.name) + "".join(_comment(note) for note in notes)
     return Imported(header + yaml_text(sweep), yaml_text(space), notes)
+
+
+def _comment(note: str) -> str:
+    return textwrap.fill(note, 118, initial_indent="# - ", subsequent_indent="#   ", break_on_hyphens=False) + "\n"
 
 
 def _front_end_faults(config: PlatformConfig, file: str) -> Iterator[Fault]:
@@ -227,7 +234,7 @@ def _notes(config: PlatformConfig, tree: Mapping[str, Any], held: Mapping[str, A
     """What of the configuration is otherwise here, or is not here at all."""
     if ignored := unknown_keys(tree):
         yield f"the platform ignores {', '.join(ignored)}, and so does distune"
-    if left := _without_counterpart(tree):
+    if left := _without_counterpart(config):
         yield f"without a counterpart here: {', '.join(left)}"
     yield from _teacher_notes(config)
     noted = "feature_alignment_weight" in _own(tree).get("trial", {}).get("distillation", {})
@@ -252,20 +259,9 @@ def _teacher_notes(config: PlatformConfig) -> Iterator[str]:
         yield f"that teacher has layers 0 to {shipped}: for those beyond, set teacher.model to {PLATFORMS_ENCODER}"
 
 
-def _without_counterpart(tree: Mapping[str, Any]) -> list[str]:
-    """The keys of the file that nothing here follows from; of a section that is carried over nowhere, its name."""
+def _without_counterpart(config: PlatformConfig) -> list[str]:
+    """The keys set otherwise than the platform's defaults that nothing here follows from."""
     trial = TrialConfig().model_dump()
-    followed = {section: set(keys) for section, keys in trial.items() if isinstance(keys, dict)}
-    followed |= {"data": {*FRONT_END, *ALWAYS}, "size_targets": {"max_flash_kb"}}
-    followed["augmentation"] |= SHAPED
-    followed["distillation"] |= TEACHER
-    followed["model"] |= {"num_layers"}
-    left = []
-    for section, keys in tree.items():
-        if section not in PlatformConfig.model_fields or not isinstance(keys, dict):
-            continue
-        if section in followed:
-            left += [f"{section}.{key}" for key in keys if key not in followed[section]]
-        elif keys != {"enabled": False}:
-            left.append(section)
-    return left
+    followed = {f"{section}.{key}" for section, keys in trial.items() if isinstance(keys, dict) for key in keys}
+    theirs, usual = flattened(config.model_dump()), flattened(PlatformConfig().model_dump())
+    return [key for key in theirs if key not in followed | FOLLOWED and theirs[key] != usual[key]]

@@ -236,6 +236,13 @@ def test_distunes_own_trial_is_no_configuration_of_the_platforms(imports: Import
     assert_refused(imports.command(exported(results, best, "trial")), "is distune's own trial; export it with --format")
 
 
+def test_a_whole_file_as_the_platform_saves_it_is_told_nothing_of_its_defaults(imports: Imports) -> None:
+    tree = PlatformConfig().model_dump(mode="json")
+    tree["model"] |= {"architecture": "resnet18"}
+    done = imports.command(tree)
+    assert done.status == 0 and "note: " not in done.shown
+
+
 def test_layers_beyond_the_teacher_that_ships_are_told(imports: Imports) -> None:
     aligned = {"enabled": True, "feature_alignment_enabled": True, "alignment_layers": [3, 6, 9]}
     shown = imports.command(TINY | {"distillation": aligned}).shown
@@ -244,6 +251,6 @@ def test_layers_beyond_the_teacher_that_ships_are_told(imports: Imports) -> None
 
 def test_keys_without_a_counterpart_are_told(imports: Imports) -> None:
     done = imports.command(TINY | {"training": {"num_workers": 4}, "qat": {"enabled": True}, "mine": 1})
-    assert "note: without a counterpart here: qat, training.num_workers\n" in done.shown
+    assert "note: without a counterpart here: training.num_workers, qat.enabled\n" in done.shown
     assert "note: the platform ignores mine, and so does distune\n" in done.shown
     assert "go on with: distune sweep" in done.shown
