@@ -162,7 +162,7 @@ def _own(tree: Mapping[str, Any]) -> dict[str, Any]:
 def _sweep_tree(
     config: PlatformConfig, tree: Mapping[str, Any], data: Path, space: str, held: dict[str, Any], folder: Path
 ) -> dict[str, Any]:
-    """The sweep file's content.
+    """The sweep file's content; views as they were where distune wrote the configuration, for they were not changed.
 
     Args:
         folder: of the configuration, to which its paths may be relative.

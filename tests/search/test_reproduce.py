@@ -67,6 +67,14 @@ def test_without_a_spread_only_a_known_reason_excuses_other_figures() -> None:
     assert one.verdict()[-1] == "the trial was confirmed on one seed alone, so there is no spread to judge by"
 
 
+def test_figures_outside_the_spread_are_work_that_failed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Reproduction(EXPORTED, {"val_pauc": 0.60, "val_f1": 0.70}, SPREADS)
+    monkeypatch.setattr("search.reproduce.reproduce_trial", lambda *_, **__: found)
+    status, shown, told = run("reproduce", "best.yaml")
+    assert (status, told) == (1, "")
+    assert "val_pauc 0.6000, of 0.7006 to 0.8994" in shown and "0.800 ± 0.020" in shown
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """One thread, as a trial of one CPU has."""
