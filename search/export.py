@@ -7,15 +7,15 @@ the platform ignores.
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
-from importlib import metadata
 from typing import Any
 
 import yaml
 
-from search.confirm.results import Confirmation
+from search.configuration.provenance import provenance
 from search.record.results import BestTrial, SweepResults
 from search.screen.confirm import sentences
+from spaces.errors import refuse
+from spaces.platform import OWN_SECTION, platform_faults
 from spaces.sections import Views
 from spaces.trial import TrialConfig
 from trainables.audio import frontend
@@ -49,8 +49,18 @@ def export_yaml(results: SweepResults, best: BestTrial) -> str:
         number=best.number,
         measured="\n".join(f"# {line}" for line in _measured(results.sweep.objective.metric, best)),
     )
-    tree = platform_sections(results, best) | {"distune": provenance(results, best)}
-    return header + yaml.dump(tree, Dumper=_ShortLists, sort_keys=False, width=100)
+    return header + yaml_text(platform_tree(results, best))
+
+
+def platform_tree(results: SweepResults, best: BestTrial) -> dict[str, Any]:
+    """What the file holds: the platform's sections and distune's own.
+
+    Raises:
+        InputError: the platform would refuse or misread a value.
+    """
+    sections = platform_sections(results, best)
+    refuse(platform_faults(sections, f"trial {best.number} of {best.student}"))
+    return sections | {OWN_SECTION: provenance(results, best)}
 
 
 def platform_sections(results: SweepResults, best: BestTrial) -> dict[str, Any]:
@@ -101,48 +111,18 @@ def platform_sections(results: SweepResults, best: BestTrial) -> dict[str, Any]:
 
 def _measured(metric: str, best: BestTrial) -> list[str]:
     """How good it is, in words: over the seeds it was confirmed on, or as the search's one run had it."""
-    found = best.confirmation
-    if found is None or found.winner is None:
+    found, arm = best.confirmation, best.arm
+    if found is None or arm is None:
         f1 = best.metrics["val_f1"]
         return [f"{metric} {best.objective:.4f} on the validation clips (F1 {f1:.3f} at threshold 0.5), not confirmed."]
     names = [metric, f"test_{metric.removeprefix('val_')}", "test_f1"]
-    spreads = {name: found.spread(found.winner, name) for name in dict.fromkeys(names)}
+    spreads = {name: found.spread(arm, name) for name in dict.fromkeys(names)}
     told = ", ".join(f"{name} {spread}" for name, spread in spreads.items())
     seeds = f"{len(found.seeds)} seed{'s' * (len(found.seeds) > 1)}"
+    if arm != found.winner:
+        assert found.winner is not None  # it is at least this arm
+        return [f"confirmed on {seeds}: {told}.", f"it is not the winner, which is {found.winner.name}."]
     return [f"confirmed on {seeds}: {told}.", *(f"{sentence}." for sentence in sentences(found))]
-
-
-def _confirmed(found: Confirmation) -> dict[str, Any]:
-    """The winner's means, deviations and gains, plain."""
-    winner, name = found.winner, found.objective.metric.removeprefix("val_")
-    assert winner is not None  # it is what is exported
-    metrics = dict.fromkeys([f"val_{name}", f"test_{name}", "val_f1", "test_f1"])
-    gains = {
-        f"gain_over_{kind}": {metric: asdict(found.gain(winner, over, metric)) for metric in metrics}
-        for kind, over in found.comparable(winner).items()
-    }
-    return {
-        "seeds": list(found.seeds),
-        **{metric: asdict(found.spread(winner, metric)) for metric in metrics},
-        **gains,
-    }
-
-
-def provenance(results: SweepResults, best: BestTrial) -> dict[str, Any]:
-    """What distune needs to run the trial again, and what it measured."""
-    return {
-        "version": metadata.version("distune"),
-        "sweep": results.sweep.model_dump(mode="json"),
-        "student": best.student,
-        "trial_number": best.number,
-        "trial": best.config.model_dump(mode="json"),
-        "metrics": {name: float(value) for name, value in best.metrics.items()},
-        "confirmed": _confirmed(best.confirmation) if best.confirmation else None,
-        "teacher_metrics": results.facts["teacher_metrics"],
-        "corpus": results.facts["corpus"],
-        "head": results.facts["head"],
-        "packages": {name: metadata.version(name) for name in ("torch", "ray", "optuna", "transformers")},
-    }
 
 
 def _disturbances(views: Views) -> dict[str, Any]:
@@ -209,6 +189,11 @@ def platform_weight(weight: float, aligned: tuple[int, ...], teachers: Mapping[s
         1 / states["rms"] ** 2 for states in teachers.values() for layer in aligned if layer < states["n_layers"]
     ]
     return math.fsum(inverse_squares) / len(inverse_squares) ** 2 * weight
+
+
+def yaml_text(tree: Mapping[str, Any]) -> str:
+    """A tree of plain values as YAML, keys in their order."""
+    return yaml.dump(tree, Dumper=_ShortLists, sort_keys=False, width=100)
 
 
 class _ShortLists(yaml.SafeDumper):

@@ -12,6 +12,12 @@ def essence(config: TrialConfig) -> Essence:
     return frozenset((key, repr(value)) for key, value in flat.items() if not _is_under(key, idle))
 
 
+def idle_keys(config: TrialConfig) -> set[str]:
+    """The dotted keys without an effect in a configuration, but for the layers of one that aligns none."""
+    idle = set(_idle_keys(config))
+    return {key for key in config.flat() if _is_under(key, idle)}
+
+
 def _idle_keys(config: TrialConfig) -> list[str]:
     """Keys, or whole sections, that another key has switched off."""
     distillation, optimizer, loss = config.distillation, config.optimizer, config.loss

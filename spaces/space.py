@@ -14,7 +14,8 @@ apply, the keys held fixed, and the known points that run first::
     known_points:
       guide: {distillation.alpha: 0.7, distillation.temperature: 4.0}
 
-A space that ``extends`` a shipped one has all that the other has, and its own laid over it.
+A space that ``extends`` a shipped one has all that the other has, and its own laid over it; the known points
+that it names run in its own order, after those that it does not.
 """
 
 import re
@@ -156,6 +157,10 @@ def _extended(tree: dict[str, Any], path: Path) -> dict[str, Any]:
         raise InputError(Fault(str(path), "extends", base, remedy))
     under = Space.load(base).model_dump()
     both = {key: under[key] | own[key] for key in under.keys() & own.keys() if isinstance(own[key], dict)}
+    if "known_points" in both:
+        # In the file's own order, so that one of the other's that it repeats can run after one of its own.
+        points = own["known_points"]
+        both["known_points"] = {name: at for name, at in both["known_points"].items() if name not in points} | points
     return under | own | both
 
 

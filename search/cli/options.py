@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -90,6 +91,27 @@ def write_whole(option: str, path: Path, text: str) -> None:
     except OSError as error:
         if whole:
             temporary.unlink(missing_ok=True)
+        raise InputError(_unwritable(option, path, error)) from None
+
+
+def write_whole_folder(option: str, path: Path, texts: Mapping[str, str]) -> None:
+    """Make a folder of files in one step, in the place of nothing or of an empty one.
+
+    Args:
+        texts: file name to content.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    path = path.absolute()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        for name, text in texts.items():
+            (temporary / name).write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
         raise InputError(_unwritable(option, path, error)) from None
 
 

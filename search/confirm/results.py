@@ -82,6 +82,11 @@ class Confirmation:
         """The seed of the arm's best run by validation: the one to ship, since one is shipped."""
         return max(self.seeds, key=lambda seed: self.objective.sign * arm.runs[seed][self.objective.metric])
 
+    def candidate(self, number: int) -> Arm | None:
+        """The arm that confirms a trial of the search, if there is one with runs."""
+        candidates = (arm for arm in self.arms if arm.kind == "candidate" and arm.runs)
+        return next((arm for arm in candidates if arm.trial_number == number), None)
+
     def baseline(self, kind: Kind) -> Arm | None:
         """The arm of a kind, if it has runs."""
         return next((arm for arm in self.arms if arm.kind == kind and arm.runs), None)

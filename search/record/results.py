@@ -12,7 +12,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
 from search.confirm.arms import with_seed
-from search.confirm.results import Confirmation, read_confirmation, study_name
+from search.confirm.results import Arm, Confirmation, read_confirmation, study_name
 from search.home import NOT_RECORDED, SweepFolder
 from search.record.budget import Spent
 from search.record.pareto import front as pareto_front
@@ -46,6 +46,11 @@ class BestTrial:
     checkpoint: str | None
     confirmation: Confirmation | None = None
 
+    @property
+    def arm(self) -> Arm | None:
+        """The arm that confirmed it; of what was not confirmed, none."""
+        return self.confirmation.candidate(self.number) if self.confirmation else None
+
 
 @dataclass(frozen=True)
 class SizedTrial:
@@ -70,6 +75,7 @@ class SweepResults:
         confirmed: student to what confirming its winner came to, for students where that has begun.
         spent: hours of all its runs.
         stopped: when the user stopped it, where it has not gone on since.
+        folder: where it is recorded.
     """
 
     sweep: SweepConfig
@@ -80,6 +86,7 @@ class SweepResults:
     confirmed: Mapping[str, Confirmation] = field(default_factory=dict)
     spent: Spent = field(default_factory=Spent)
     stopped: datetime.datetime | None = None
+    folder: SweepFolder | None = None
 
     @classmethod
     def read(cls, folder: SweepFolder) -> Self:
@@ -113,6 +120,7 @@ class SweepResults:
             },
             spent=Spent.recorded(storage, sweep.name),
             stopped=_stopped([*searching.values(), *confirming.values()]),
+            folder=folder,
         )
 
     @property
@@ -163,12 +171,15 @@ class SweepResults:
     def best(self, student: str) -> BestTrial | None:
         """The best trial that ran to its end."""
         finished = self.finished(student)
-        if not finished:
-            return None
-        trial = finished[0]
-        config = TrialConfig.from_flat(trial.user_attrs["config"])
-        attrs = trial.user_attrs
-        return BestTrial(student, trial.number, config, trial.values[0], attrs["best"], attrs.get("checkpoint"))
+        return _searched(student, finished[0]) if finished else None
+
+    def trial(self, student: str, number: int) -> BestTrial | None:
+        """One that ran to its end, as it was confirmed where it was and confirming is over."""
+        found = self.confirmed.get(student)
+        if found and not found.n_missing and (arm := found.candidate(number)):
+            return confirmed_trial(found, arm)
+        finished = [trial for trial in self.finished(student) if trial.number == number]
+        return _searched(student, finished[0]) if finished else None
 
     def to_export(self, student: str | None = None) -> BestTrial | None:
         """The confirmed winner where confirming is over, otherwise the search's best.
@@ -182,18 +193,10 @@ class SweepResults:
             if found.winner and not found.n_missing and student in (None, name)
         }
         if scores:
-            return self._confirmed_best(max(scores, key=lambda name: scores[name]))
+            best = self.confirmed[max(scores, key=lambda name: scores[name])]
+            assert best.winner is not None  # it has a score
+            return confirmed_trial(best, best.winner)
         return self.best(student) if student else self.winner()
-
-    def _confirmed_best(self, student: str) -> BestTrial:
-        """The winner's best run by validation, under the number of the trial that it confirms."""
-        found = self.confirmed[student]
-        arm = found.winner
-        assert arm is not None and arm.trial_number is not None  # a candidate is a trial of the search
-        seed = found.best_seed(arm)
-        config, metrics = with_seed(arm.config, seed), arm.runs[seed]
-        objective, checkpoint = metrics[found.objective.metric], arm.checkpoints.get(seed)
-        return BestTrial(student, arm.trial_number, config, objective, metrics, checkpoint, found)
 
     def winner(self) -> BestTrial | None:
         """The best of all students."""
@@ -201,16 +204,17 @@ class SweepResults:
         sign = self.sweep.objective.sign
         return max(found, key=lambda best: sign * best.objective, default=None)
 
-    def front(self) -> list[SizedTrial]:
-        """The finished trials of all students that are worth their size, the smallest first.
+    def front(self, student: str | None = None) -> list[SizedTrial]:
+        """The finished trials of all students, or of one, that are worth their size, the smallest first.
 
         Of these, no other is at least as good and as small, and better or smaller. Size is what the sweep minimises
         beside its metric, flash where it minimises none.
         """
         finished = {
-            (student, trial.number): SizedTrial(student, trial.number, trial.values[0], trial.user_attrs["size"])
-            for student in self.trials
-            for trial in self.finished(student)
+            (name, trial.number): SizedTrial(name, trial.number, trial.values[0], trial.user_attrs["size"])
+            for name in self.trials
+            if student in (None, name)
+            for trial in self.finished(name)
         }
         measure = self.sweep.objective.size or "flash_kb"
         sign = self.sweep.objective.sign
@@ -220,6 +224,20 @@ class SweepResults:
     def frame(self) -> pd.DataFrame:
         """A row a trial: student, number, state, where from, epochs, size, every key, metrics of its best epoch."""
         return pd.DataFrame([_row(student, trial) for student, trials in self.trials.items() for trial in trials])
+
+
+def confirmed_trial(found: Confirmation, arm: Arm) -> BestTrial:
+    """A candidate's best run by validation, under the number of the trial that it confirms."""
+    assert arm.trial_number is not None  # a candidate is a trial of the search
+    seed = found.best_seed(arm)
+    config, metrics = with_seed(arm.config, seed), arm.runs[seed]
+    objective, checkpoint = metrics[found.objective.metric], arm.checkpoints.get(seed)
+    return BestTrial(found.student, arm.trial_number, config, objective, metrics, checkpoint, found)
+
+
+def _searched(student: str, trial: FrozenTrial) -> BestTrial:
+    config, attrs = TrialConfig.from_flat(trial.user_attrs["config"]), trial.user_attrs
+    return BestTrial(student, trial.number, config, trial.values[0], attrs["best"], attrs.get("checkpoint"))
 
 
 def _stopped(studies: list[optuna.Study]) -> datetime.datetime | None:

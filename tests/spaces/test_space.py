@@ -269,6 +269,16 @@ def test_a_space_that_extends_another_has_what_it_has_and_its_own_over_it(tmp_pa
     assert (space.fixed, space.known_points) == (base.fixed, base.known_points)
 
 
+def test_known_points_of_a_space_that_extends_run_in_its_own_order_after_those_it_does_not_name(tmp_path):
+    path = tmp_path / "mine.yaml"
+    base = Space.load("tiny_conv").known_points
+    path.write_text(yaml.safe_dump({"extends": "tiny_conv", "known_points": {"mine": {ALPHA: 0.5}}}))
+    assert list(Space.load(path).known_points) == [*base, "mine"]
+    mine = {"mine": {ALPHA: 0.5}} | base
+    path.write_text(yaml.safe_dump({"extends": "tiny_conv", "known_points": mine}, sort_keys=False))
+    assert list(Space.load(path).known_points) == ["mine", *base]
+
+
 def test_a_space_extends_shipped_ones_only(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump({"extends": str(path)}))

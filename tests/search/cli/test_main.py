@@ -38,6 +38,7 @@ def test_all_commands_of_the_contract_are_found_by_these_tests() -> None:
         "sweep",
         "confirm",
         "export",
+        "import",
         "reproduce",
         "status",
         "list",
