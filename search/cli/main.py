@@ -7,7 +7,7 @@ import warnings
 
 import typer
 
-from search.cli import best, data, doctor, report, steer, sweeps, teacher, ui
+from search.cli import best, data, doctor, evaluate, report, steer, sweeps, teacher, ui
 from search.cli.options import REFUSED, disk_fault
 from search.log import PACKAGES, from_distune
 from search.tracking.settings import settle_mlflow
@@ -28,6 +28,7 @@ for name, command, example in (
     ("report", report.report, "hey-sirius -o hey-sirius.html"),
     ("export", best.export, "hey-sirius --student tiny_conv -o best.yaml"),
     ("reproduce", best.reproduce, "best.yaml"),
+    ("evaluate", evaluate.evaluate, "package/ --data recordings/ --stream hours/"),
     ("doctor", doctor.doctor, "sweep.yaml"),
 ):
     app.command(name, epilog=f"Example: distune {name} {example}".rstrip())(command)
