@@ -11,7 +11,7 @@ from spaces.errors import Fault, InputError
 from spaces.sections import Data
 from trainables.audio.clips import Clip, find_clips, list_entries
 from trainables.audio.entries import CLASS_OF_LABEL, Split
-from trainables.audio.frontend import Samples, UnreadableAudioError, read_clip
+from trainables.audio.frontend import Samples, UnreadableAudioError, centred, read_audio, resampled
 from trainables.audio.scan import in_order
 from trainables.metrics import evaluate
 from trainables.stream.judge import Judge
@@ -36,10 +36,15 @@ class Estimate:
 
 @dataclass(frozen=True)
 class ReadClip:
-    """A clip, and its samples (24000,) as the front-end makes them."""
+    """A clip, and its recording at 16 kHz, (n,), at its own length and level."""
 
     clip: Clip
     samples: Samples
+
+    @property
+    def rms(self) -> float:
+        """Of the recording itself, without what fills it up to 1.5 s."""
+        return float(np.sqrt(np.mean(np.square(self.samples, dtype=np.float64))))
 
 
 def read_split(data: Data, split: Split) -> list[ReadClip]:
@@ -72,7 +77,7 @@ def read_split(data: Data, split: Split) -> list[ReadClip]:
 
 def _samples(clip: Clip) -> Samples | UnreadableAudioError:
     try:
-        return read_clip(clip.path)
+        return resampled(*read_audio(clip.path))
     except UnreadableAudioError as error:
         return error
 
@@ -81,7 +86,7 @@ def clip_metrics(
     judge: Judge, clips: Sequence[ReadClip], scenery: Scenery, condition: Condition
 ) -> dict[str, Estimate]:
     """Metrics under a condition, each with its interval; see `trainables.metrics.evaluate` for what they are."""
-    heard = [scenery.clip(each.samples, each.clip.path.name, condition) for each in clips]
+    heard = [scenery.scene(centred(each.samples), each.clip.path.name, condition, each.rms) for each in clips]
     scores = judge.score_clips(np.stack(heard))
     return bootstrap(scores, np.array([each.clip.label for each in clips]), groups_of(clips))
 

@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from spaces.errors import InputError
-from spaces.sections import Views
 from trainables.audio.disturbance import coloured_noise, generated_room, in_room, recorded_room, recordings
 from trainables.audio.frontend import CLIP_SAMPLES, SILENT_RMS, Samples, read_audio, resampled
-from trainables.audio.views import ViewMaker
 
 SNR_DB = (20, 10, 5, 0)
 
@@ -54,20 +52,8 @@ class Scenery:
         self._rooms = list(rooms.values())
         self._seed = seed
 
-    def clip(self, samples: Samples, name: str, condition: Condition) -> Samples:
-        """A clip (24000,), as `frontend.conform` makes it, made into a view as training makes them."""
-        if condition == AS_RECORDED:
-            return samples
-        snr_db = condition.snr_db or 0.0
-        views = Views(
-            count=2, gain_db=(0, 0), shift_ms=0, seed=self._seed, snr_db=(snr_db, snr_db),
-            noise_probability=float(condition.snr_db is not None), rir_probability=float(condition.room),
-            noise=tuple(self._noise), rir=tuple(self._rooms),
-        )  # fmt: skip
-        return ViewMaker(views).view(samples, name, 1)
-
     def scene(self, samples: Samples, name: str, condition: Condition, rms: float) -> Samples:
-        """Samples (n,), in noise that is relative to ``rms``, or in a room."""
+        """Samples (n,) in noise, its level relative to ``rms``, or in a room."""
         generator = self._generator(name, condition)
         if condition.room:
             return in_room(samples, self._room(generator))

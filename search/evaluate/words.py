@@ -1,14 +1,13 @@
 """Wake words as a detector meets them: the clips of a split, each with nothing before and after it."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from search.evaluate.clips import ReadClip
 from search.evaluate.conditions import Condition, Scenery
-from trainables.audio.frontend import CLIP_SAMPLES, HOP_SAMPLES, SAMPLE_RATE, Samples, read_audio, resampled
+from trainables.audio.frontend import CLIP_SAMPLES, HOP_SAMPLES, SAMPLE_RATE, Samples
 from trainables.stream.detector import Streaming
 from trainables.stream.rates import Track
 from trainables.stream.windows import Listener
@@ -38,11 +37,9 @@ def words_of(clips: Sequence[ReadClip], streaming: Streaming) -> list[Word]:
     found = []
     for each in clips:
         if each.clip.label == 1:
-            samples = _recorded(each.clip.path)
-            start, end = sounding(samples)
+            start, end = sounding(each.samples)
             span = (before / SAMPLE_RATE + start, before / SAMPLE_RATE + end)
-            rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
-            found.append(Word(each.clip.path.name, np.pad(samples, (before, after)), span, rms))
+            found.append(Word(each.clip.path.name, np.pad(each.samples, (before, after)), span, each.rms))
     return found
 
 
@@ -59,7 +56,3 @@ def word_track(listener: Listener, word: Word, scenery: Scenery, condition: Cond
     scene = scenery.scene(word.samples, word.name, condition, word.rms)
     scored = listener.score([scene])
     return Track(word.name, scored.scores, scored.seconds, (word.span,), counts_false=False)
-
-
-def _recorded(path: Path) -> Samples:
-    return resampled(*read_audio(path))

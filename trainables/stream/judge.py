@@ -1,6 +1,6 @@
 """Who says how likely a clip holds the wake word: a student, or anything else that hears clips."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainables.audio.frontend import LogMel
+from trainables.audio.frontend import LogMel, levelled
 from trainables.students import Student
 
 BATCH = 64
@@ -21,7 +21,7 @@ class Judge:
 
     Attributes:
         score: what ``hears`` says to the probability of the wake word, (batch,), in double precision.
-        hears: the log-mel (batch, 1, 64, 151) of clips, or the clips (batch, 24000) as `frontend.conform` makes them.
+        hears: the log-mel (batch, 1, 64, 151) of clips, or their audio (batch, 24000) at the level of the recording.
     """
 
     score: Callable[[Tensor], NDArray[np.float64]]
@@ -29,10 +29,13 @@ class Judge:
 
     @torch.inference_mode()
     def score_clips(self, clips: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(clips, 24000) as `frontend.conform` makes them to (clips,) probabilities."""
-        front_end = LogMel() if self.hears == "mel" else torch.nn.Identity()
-        batches = torch.from_numpy(clips).split(BATCH)
-        return np.concatenate([self.score(front_end(batch)) for batch in batches])
+        """(clips, 24000) at 16 kHz, at any level, to (clips,) probabilities."""
+        heard: Iterable[Tensor]
+        if self.hears == "audio":
+            heard = torch.from_numpy(clips).split(BATCH)
+        else:
+            heard = map(LogMel(), torch.from_numpy(np.stack([levelled(clip) for clip in clips])).split(BATCH))
+        return np.concatenate([self.score(batch) for batch in heard])
 
 
 def student_judge(student: Student) -> Judge:

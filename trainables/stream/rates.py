@@ -131,29 +131,37 @@ class Session:
     def threshold_for(self, per_hour: float) -> float:
         """The lowest threshold with at most so many false accepts an hour on these tracks.
 
-        Found by bisection over the votes there are: a higher threshold fires less, but for rare moments when having
-        fired kept it deaf to something.
+        Sought from the highest vote down: a threshold under what is scored all the time fires once and is never
+        released, which few false accepts do not speak for. Steps double until there are too many, then halve.
         """
         allowed = per_hour * self.hours * (1 + 1e-9)
         votes = [votes.on for track, votes in zip(self.tracks, self._votes, strict=True) if track.counts_false]
         values = np.unique(np.concatenate([*votes, [0.0]]))
-        # Just above each vote, the last of which nothing reaches.
-        candidates = np.nextafter(values[np.isfinite(values)], np.inf)
-        low, high = 0, len(candidates) - 1
-        while low < high:
-            middle = (low + high) // 2
-            if len(self.tally(float(candidates[middle])).false) <= allowed:
-                high = middle
-            else:
-                low = middle + 1
-        return float(candidates[low])
+        # Just above each vote, the highest first: nothing reaches that.
+        candidates = np.nextafter(values[np.isfinite(values)], np.inf)[::-1]
+
+        def is_quiet(index: int) -> bool:
+            return len(self.tally(float(candidates[index])).false) <= allowed
+
+        quiet, step = 0, 1
+        while quiet + step < len(candidates) and is_quiet(quiet + step):
+            quiet, step = quiet + step, 2 * step
+        loud = min(quiet + step, len(candidates))
+        while loud - quiet > 1:
+            middle = (quiet + loud) // 2
+            quiet, loud = (middle, loud) if is_quiet(middle) else (quiet, middle)
+        return float(candidates[quiet])
 
     def curve(self) -> list[Point]:
-        """Detection error trade-off, at up to 60 thresholds spread evenly over the highest votes of words and hours.
+        """Detection error trade-off, at up to 60 thresholds spread evenly over the peaks of votes, of words and hours.
 
+        Peaks under the median vote are left out: a detector that nearly all reaches is never released.
         (Martin et al. 1997, The DET curve in assessment of detection task performance, Eurospeech.)
         """
-        peaks = np.concatenate([_peaks(votes.on) for votes in self._votes] or [np.zeros(0)])
+        if not self._votes:
+            return []
+        peaks = np.concatenate([_peaks(votes.on) for votes in self._votes])
+        peaks = peaks[peaks > np.median(np.concatenate([votes.on for votes in self._votes]))]
         if not len(peaks):
             return []
         spread = np.unique(np.quantile(peaks, np.linspace(0, 1, N_POINTS), method="nearest"))

@@ -125,16 +125,17 @@ def _parts(pieces: Iterable[Samples], hop: int) -> Iterator[_Part]:
 
 
 def _clips(part: _Part, hop: int) -> Iterator[Tensor]:
-    """Each window as a clip: batches of (batch, 24000)."""
+    """Each window as a clip, at the level of the recording: batches of (batch, 24000)."""
     for first in range(0, part.n_windows, BATCH):
         starts = part.start + hop * np.arange(first, min(first + BATCH, part.n_windows))
-        yield torch.from_numpy(np.stack([levelled(part.samples[at : at + CLIP_SAMPLES]) for at in starts]))
+        yield torch.from_numpy(np.stack([part.samples[at : at + CLIP_SAMPLES] for at in starts]))
 
 
 def _mels_of_clips(part: _Part, hop: int) -> Iterator[Tensor]:
     """Each window as a clip, through the front-end: batches of (batch, 1, 64, 151)."""
     front_end = LogMel()
-    return (front_end(clips) for clips in _clips(part, hop))
+    for clips in _clips(part, hop):
+        yield front_end(torch.from_numpy(np.stack([levelled(clip) for clip in clips.numpy()])))
 
 
 class _Frames:
