@@ -3,20 +3,22 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from search.cli.options import try_file, write_whole
+from search.cli.options import naming_options, try_file, write_whole
 from search.screen.steps import shown_steps, silent_steps
 from spaces.errors import COMMAND_LINE, Fault, InputError, gathering, read_yaml, refuse
 
 if TYPE_CHECKING:
     from search.evaluate.evaluation import Found, Request
     from search.evaluate.model import Model
+    from trainables.audio.entries import Split
     from trainables.stream.detector import Streaming
 
 SPLITS = ("train", "val", "test")
+OPTIONS = {"data.path": "--data", "data.keyword": "--keyword", "data.split_seed": "--data"}
 
 
 def evaluate(
@@ -48,24 +50,22 @@ def evaluate(
     """
     from search.evaluate.evaluation import Request, evaluate_model
 
-    faults: list[Fault] = []
-    detector = found_model = None
+    faults = _option_faults(split, threshold, rate, stream, hard_negatives)
     with gathering(faults):
         detector = _detector(streaming)
     with gathering(faults):
-        found_model = _model(model)
-    faults += _option_faults(split, threshold, rate, stream, hard_negatives)
+        opened = _model(model)
     with gathering(faults):
         if output:
             try_file("--output", output)
     refuse(faults)
-    assert detector and found_model  # refused above
     request = Request(
-        data=_data(data, keyword), split=split, stream=stream, noise=tuple(noise or ()), rir=tuple(rir or ()),  # type: ignore[arg-type]
-        streaming=detector, threshold=threshold, per_hour=rate, disturbed=not clean, exact=exact,
+        data=_data(data, keyword), split=cast("Split", split), stream=stream, noise=tuple(noise or ()),
+        rir=tuple(rir or ()), streaming=detector, threshold=threshold, per_hour=rate, disturbed=not clean, exact=exact,
     )  # fmt: skip
-    with (silent_steps if as_json else shown_steps)("evaluating, a condition after the other") as tell:
-        found = evaluate_model(found_model, request, tell)
+    shown = silent_steps if as_json else shown_steps
+    with shown("evaluating, a condition after the other") as tell, naming_options(OPTIONS):
+        found = evaluate_model(opened, request, tell)
     _tell(found, output, as_json)
     if hard_negatives:
         _write_hard_negatives(hard_negatives, found, request, silent=as_json)
@@ -133,7 +133,7 @@ def _data(path: Path, keyword: str | None) -> Any:
 def _option_faults(
     split: str, threshold: float | None, rate: float, stream: Path | None, hard_negatives: Path | None
 ) -> list[Fault]:
-    faults = []
+    faults: list[Fault] = []
     if split not in SPLITS:
         faults.append(Fault(COMMAND_LINE, "--split", split, "is no split; choose train, val or test"))
     if threshold is not None and not 0 < threshold <= 1:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.evaluate.conditions import Condition, Scenery
-from spaces.errors import Fault, InputError
+from spaces.errors import COMMAND_LINE, Fault, InputError
 from spaces.sections import Data
 from trainables.audio.clips import Clip, find_clips, list_entries
 from trainables.audio.entries import CLASS_OF_LABEL, Split
@@ -85,9 +85,16 @@ def _samples(clip: Clip) -> Samples | UnreadableAudioError:
 def clip_metrics(
     judge: Judge, clips: Sequence[ReadClip], scenery: Scenery, condition: Condition
 ) -> dict[str, Estimate]:
-    """Metrics under a condition, each with its interval; see `trainables.metrics.evaluate` for what they are."""
+    """Metrics under a condition, each with its interval; see `trainables.metrics.evaluate` for what they are.
+
+    Raises:
+        InputError: the model says what is no number.
+    """
     heard = [scenery.scene(centred(each.samples), each.clip.path.name, condition, each.rms) for each in clips]
     scores = judge.score_clips(np.stack(heard))
+    if n_wrong := int(np.sum(~np.isfinite(scores))):
+        remedy = f"gives no number for {n_wrong} of {len(scores)} clips; it diverged, or is damaged"
+        raise InputError(Fault(COMMAND_LINE, "MODEL", None, remedy))
     return bootstrap(scores, np.array([each.clip.label for each in clips]), groups_of(clips))
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 ARGUMENT = "MODEL"
+PACKAGE_FILE = "package.json"
 SHAPES = {2: (CLIP_SAMPLES,), 4: (1, N_MELS, N_FRAMES)}
 FORMS = "give a packaged folder, an .onnx file, or kept weights (.safetensors, or their folder)"
 
@@ -70,8 +71,8 @@ def _weights_in(folder: Path) -> Path:
 
 
 def _threshold_of(folder: Path) -> float | None:
-    """The threshold in a packaged folder's ``threshold.json``, ``{"threshold": 0.6}``, if there is one."""
-    file = folder / "threshold.json"
+    """The threshold in a packaged folder's ``package.json``, if that is what it is."""
+    file = folder / PACKAGE_FILE
     if not file.is_file():
         return None
     try:

@@ -9,6 +9,7 @@ from search.evaluate.model import load_model
 from spaces.errors import InputError
 from spaces.sections import Data
 from tests.trainables.recipes import write_tone
+from trainables.stream.judge import Judge
 
 EACH = np.arange(200)
 
@@ -76,6 +77,12 @@ def test_clips_that_are_alike_say_less_than_their_number():
 
 def test_the_same_clips_give_the_same_intervals():
     assert bootstrap(*scored(200, 1.0), EACH) == bootstrap(*scored(200, 1.0), EACH)
+
+
+def test_a_model_that_says_what_is_no_number_is_refused(clips):
+    broken = Judge(lambda mel: np.full(len(mel), np.nan), "mel")
+    with pytest.raises(InputError, match="gives no number for 24 of 24 clips"):
+        clip_metrics(broken, read_split(Data(path=clips), "test"), Scenery(), AS_RECORDED)
 
 
 def test_noise_that_drowns_the_clips_costs_what_the_model_knew(clips, weights):

@@ -63,10 +63,10 @@ def test_an_onnx_file_with_the_front_end_inside_hears_audio(weights, student, fe
 
 def test_the_threshold_that_a_model_ships_with_is_its_own(weights):
     assert load_model(weights).threshold is None
-    (weights / "threshold.json").write_text(json.dumps({"threshold": 0.62}))
+    (weights / "package.json").write_text(json.dumps({"threshold": 0.62}))
     assert load_model(weights).threshold == load_model(weights / "student.safetensors").threshold == 0.62
-    (weights / "threshold.json").write_text("{}")
-    assert "threshold.json: threshold: is no number" in refused(weights)
+    (weights / "package.json").write_text("{}")
+    assert "package.json: threshold: is no number" in refused(weights)
 
 
 def test_without_onnxruntime_the_extra_is_named(tmp_path, monkeypatch):
