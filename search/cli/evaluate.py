@@ -37,6 +37,7 @@ def evaluate(
     hard_negatives: Annotated[
         Path | None, typer.Option(metavar="DIR", help="write false accepts to DIR/hard_negative/")
     ] = None,
+    det: Annotated[Path | None, typer.Option(metavar="FILE", help="draw the DET curve as HTML")] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="write all that was found as JSON")
     ] = None,
@@ -50,14 +51,15 @@ def evaluate(
     """
     from search.evaluate.evaluation import Request, evaluate_model
 
-    faults = _option_faults(split, threshold, rate, stream, hard_negatives)
+    faults = _option_faults(split, threshold, rate, stream, {"--hard-negatives": hard_negatives, "--det": det})
     with gathering(faults):
         detector = _detector(streaming)
     with gathering(faults):
         opened = _model(model)
-    with gathering(faults):
-        if output:
-            try_file("--output", output)
+    for option, file in (("--output", output), ("--det", det)):
+        with gathering(faults):
+            if file:
+                try_file(option, file)
     refuse(faults)
     request = Request(
         data=_data(data, keyword), split=cast("Split", split), stream=stream, noise=tuple(noise or ()),
@@ -67,6 +69,10 @@ def evaluate(
     with shown("evaluating, a condition after the other") as tell, naming_options(OPTIONS):
         found = evaluate_model(opened, request, tell)
     _tell(found, output, as_json)
+    if det:
+        from search.evaluate.det import det_page
+
+        write_whole("--det", det, det_page(found.evaluation))
     if hard_negatives:
         _write_hard_negatives(hard_negatives, found, request, silent=as_json)
 
@@ -131,8 +137,9 @@ def _data(path: Path, keyword: str | None) -> Any:
 
 
 def _option_faults(
-    split: str, threshold: float | None, rate: float, stream: Path | None, hard_negatives: Path | None
+    split: str, threshold: float | None, rate: float, stream: Path | None, of_stream: dict[str, Path | None]
 ) -> list[Fault]:
+    """Args: of_stream: what needs long recordings, by option."""
     faults: list[Fault] = []
     if split not in SPLITS:
         faults.append(Fault(COMMAND_LINE, "--split", split, "is no split; choose train, val or test"))
@@ -140,9 +147,11 @@ def _option_faults(
         faults.append(Fault(COMMAND_LINE, "--threshold", threshold, "is a probability; choose above 0, up to 1"))
     if not 0 < rate < float("inf"):
         faults.append(Fault(COMMAND_LINE, "--rate", rate, "must be above 0; the field's bar is 0.5"))
-    if hard_negatives and stream is None:
-        remedy = "needs long recordings to find false accepts in; give --stream FOLDER"
-        faults.append(Fault(COMMAND_LINE, "--hard-negatives", str(hard_negatives), remedy))
+    for option, path in of_stream.items():
+        if path and stream is None:
+            remedy = "needs long recordings to find false accepts in; give --stream FOLDER"
+            faults.append(Fault(COMMAND_LINE, option, str(path), remedy))
+    hard_negatives = of_stream["--hard-negatives"]
     if hard_negatives and hard_negatives.exists() and not hard_negatives.is_dir():
         faults.append(Fault(COMMAND_LINE, "--hard-negatives", str(hard_negatives), "is a file; name a folder"))
     return faults

@@ -16,12 +16,15 @@ __all__ = ["clips", "record", "student", "weights"]
 def test_tables_tell_of_clips_and_of_the_detector(weights: Path, clips: Path, record, run: Run, tmp_path: Path) -> None:
     record("kitchen.wav", 10.0, (5.0,))
     words = ("--data", str(clips), "--stream", str(tmp_path / "hours"), "--clean", "--threshold", "0.6")
-    status, shown, told = run("evaluate", str(weights), *words, "--hard-negatives", str(tmp_path / "more"))
+    files = ("--hard-negatives", str(tmp_path / "more"), "--det", str(tmp_path / "det.html"))
+    status, shown, told = run("evaluate", str(weights), *words, *files)
     assert (status, told) == (0, "evaluating, a condition after the other\n")
     assert "12 wake words and 12 other clips of test, 3 speakers" in shown
     assert "threshold 0.6: as asked" in shown and "as recorded" in shown and "noise" not in shown
     assert f"1 false accepts written to {tmp_path / 'more'}/hard_negative" in shown
     assert len(list((tmp_path / "more" / "hard_negative").iterdir())) == 1
+    page = (tmp_path / "det.html").read_text()
+    assert "DET of the detector" in page and "as recorded, at 0.600: " in page and "lines+markers" in page
 
 
 def test_json_is_all_there_is_on_standard_output_and_in_the_file(
@@ -51,9 +54,8 @@ def test_all_faults_are_told_at_once(clips: Path, run: Run, tmp_path: Path) -> N
     config = tmp_path / "config.yaml"
     config.write_text("streaming: {smoothing_windw: 3, cooldown_ms: -1}")
     options = ("--split", "dev", "--threshold", "1.5", "--rate", "0", "--hard-negatives", str(tmp_path / "more"))
-    done = run(
-        "evaluate", str(tmp_path / "gone"), "--data", str(clips), *options, "--streaming", str(config), "-o", "/"
-    )
+    files = ("--streaming", str(config), "-o", "/", "--det", "/no/where")
+    done = run("evaluate", str(tmp_path / "gone"), "--data", str(clips), *options, *files)
     assert_refused(
         done,
         f"{tmp_path}/gone: MODEL: no such file or folder",
@@ -64,6 +66,8 @@ def test_all_faults_are_told_at_once(clips: Path, run: Run, tmp_path: Path) -> N
         "--rate = 0.0",
         "--hard-negatives",
         "--output = '/': is a folder",
+        "--det = '/no/where': needs long recordings",
+        "--det = '/no/where': cannot be written",
     )
 
 
