@@ -1,5 +1,7 @@
 """The detector's DET curve as a page of its own: misses against false accepts an hour."""
 
+from math import log10
+
 from search.evaluate.evaluation import Evaluation, Outcome
 from search.plots.page import standalone
 from search.plots.plot import Data, Plot, counted
@@ -33,7 +35,10 @@ def det_plot(found: Evaluation) -> Plot:
             line={"color": look.colour, "dash": look.dash, "width": 2.5}, marker={"symbol": look.symbol, "size": 5},
             hovertemplate="threshold %{customdata:.3f}: %{x:.2f} an hour, %{y:.0%} missed",
         )  # fmt: skip
-    figure.add_vline(x=found.per_hour, line_dash="dot", annotation_text=f"{found.per_hour:g} an hour")
+    figure.add_vline(x=found.per_hour, line_dash="dot")
+    # A line knows of the logarithmic axis, what is written beside it does not.
+    figure.add_annotation(x=log10(found.per_hour), y=1, yref="paper", xanchor="left", showarrow=False,
+                          text=f"{found.per_hour:g} an hour")  # fmt: skip
     figure.update_xaxes(title_text="false accepts an hour", type="log")
     figure.update_yaxes(title_text="wake words missed", tickformat=".0%", rangemode="tozero")
     heard = f"{found.hours:.2f} h of recordings and {counted(found.n_words, 'wake word')} in {found.words_in}"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from search.evaluate.clips import read_split
+from search.evaluate.det import det_plot
 from search.evaluate.evaluation import Request, evaluate_model
 from search.evaluate.hard_negatives import write_hard_negatives
 from search.evaluate.model import Model, load_model
@@ -79,6 +80,15 @@ def test_each_condition_has_an_outcome(request_for, record, weights):
     names = ["as recorded", "noise at 20 dB", "noise at 10 dB", "noise at 5 dB", "noise at 0 dB", "in a room"]
     assert [outcome.condition for outcome in found.outcomes] == names
     assert told == [(done, 6) for done in range(7)]
+
+
+def test_the_curve_draws_no_false_accepts_at_half_of_one(request_for, record, weights):
+    record("kitchen.wav", 20.0, (5.0, 12.0))
+    found = evaluate_model(load_model(weights), request_for()).evaluation
+    (line,) = det_plot(found).figure.data
+    half = 0.5 / found.hours
+    assert min(line.x) == pytest.approx(half) and max(line.x) == pytest.approx(4 * half)
+    assert list(line.customdata) == [point.threshold for point in found.outcomes[0].det]
 
 
 def test_clips_recordings_and_noise_at_fault_are_told_together(request_for, weights, tmp_path):
