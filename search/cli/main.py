@@ -9,7 +9,7 @@ import warnings
 
 import typer
 
-from search.cli import best, data, doctor, importing, report, steer, sweeps, teacher, ui
+from search.cli import best, data, doctor, evaluate, importing, report, steer, sweeps, teacher, ui
 from search.cli.options import REFUSED, disk_fault
 from search.log import PACKAGES, from_distune
 from search.tracking.settings import settle_mlflow
@@ -31,6 +31,7 @@ for name, command, example in (
     ("export", best.export, "hey-sirius --student tiny_conv -o best.yaml"),
     ("import", importing.import_, "platform.yaml --data clips -o sweep.yaml"),
     ("reproduce", best.reproduce, "best.yaml"),
+    ("evaluate", evaluate.evaluate, "package/ --data recordings/ --stream hours/"),
     ("doctor", doctor.doctor, "sweep.yaml"),
 ):
     app.command(name, epilog=f"Example: distune {name} {example}".rstrip())(command)

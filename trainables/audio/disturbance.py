@@ -62,16 +62,16 @@ def recorded_room(path: Path) -> Samples:
     return response / response[0] if response[0] else np.ones(1, np.float32)
 
 
-def coloured_noise(generator: np.random.Generator) -> Samples:
-    """(24000,) Gaussian noise whose power falls with frequency to an exponent drawn from 0 (white) to 2 (brown).
+def coloured_noise(generator: np.random.Generator, n_samples: int = CLIP_SAMPLES) -> Samples:
+    """(n_samples,) Gaussian noise whose power falls with frequency to an exponent drawn from 0 (white) to 2 (brown).
 
     By its spectrum: Timmer and Koenig 1995, "On generating power law noise".
     """
     exponent = generator.uniform(0.0, 2.0)
-    bands = np.arange(1, CLIP_SAMPLES // 2 + 1, dtype=np.float32)
+    bands = np.arange(1, n_samples // 2 + 1, dtype=np.float32)
     parts = generator.standard_normal((2, len(bands)), dtype=np.float32) * bands ** np.float32(-exponent / 2)
     spectrum = np.concatenate([np.zeros(1, np.complex64), parts[0] + 1j * parts[1]])
-    return np.asarray(scipy.fft.irfft(spectrum, CLIP_SAMPLES), dtype=np.float32)
+    return np.asarray(scipy.fft.irfft(spectrum, n_samples), dtype=np.float32)
 
 
 def generated_room(generator: np.random.Generator) -> Samples:

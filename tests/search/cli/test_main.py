@@ -47,6 +47,7 @@ def test_all_commands_of_the_contract_are_found_by_these_tests() -> None:
         "resume",
         "ui",
         "report",
+        "evaluate",
         "doctor",
     } == {words[0] for words in COMMANDS if len(words) == 1}
     assert {("data", "check"), ("data", "synth"), ("teacher", "fit"), ("teacher", "check")} <= set(COMMANDS)

@@ -1,0 +1,1 @@
+"""Long recordings: windows over them, when a detector fires, and how often that is wrong."""
