@@ -39,6 +39,7 @@ def test_all_commands_of_the_contract_are_found_by_these_tests() -> None:
         "confirm",
         "export",
         "reproduce",
+        "package",
         "status",
         "list",
         "logs",
