@@ -21,12 +21,10 @@ class ClipSet:
     Attributes:
         audio: (clips, 24000), 16 kHz, at the level of the recording.
         labels: (clips,), 1 for the wake word.
-        speakers: of each clip, where known.
     """
 
     audio: NDArray[np.float32]
     labels: NDArray[np.int64]
-    speakers: list[str | None]
 
     @classmethod
     def read(cls, clips: Sequence[LoadedClip]) -> "ClipSet":
@@ -37,7 +35,7 @@ class ClipSet:
         """
         audio = [centred(resampled(*loaded.recording())) for loaded in clips]
         labels = np.array([loaded.clip.label for loaded in clips], np.int64)
-        return cls(np.stack(audio), labels, [loaded.clip.speaker for loaded in clips])
+        return cls(np.stack(audio), labels)
 
     def log_mel(self) -> NDArray[np.float32]:
         """(clips, 1, 64, 151), as students are trained on it."""

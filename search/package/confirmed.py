@@ -12,7 +12,7 @@ from search.home import SweepFolder
 from search.record.results import BestTrial, SweepResults
 from spaces.errors import COMMAND_LINE, Fault, InputError
 from spaces.sweep import SweepConfig
-from trainables.kept import SCORES_FILE, WEIGHTS_FILE
+from trainables.kept import WEIGHTS_FILE
 from trainables.students import Student, build_student
 
 
@@ -22,7 +22,7 @@ class ConfirmedStudent:
 
     Attributes:
         best: the run, under the number of the trial that it confirms.
-        kept: folder with its weights and scores.
+        kept: folder with its weights.
         facts: what the sweep's trials shared.
     """
 
@@ -50,16 +50,17 @@ class ConfirmedStudent:
             raise InputError(Fault(COMMAND_LINE, "--student", student, remedy))
         best = results.to_export(student)
         if best is None or best.confirmation is None or best.confirmation.winner is None:
-            remedy = f"{student or 'no student'} is not confirmed yet; run: distune confirm {name}".replace(
-                "no student is not", "no student is"
-            )
+            which = f"{student} is not" if student else "no student is"
+            remedy = f"{which} confirmed yet; run: distune confirm {name}"
             raise InputError(Fault(COMMAND_LINE, "NAME", name, remedy))
         found, winner = best.confirmation, best.confirmation.winner
         kept = folder.confirmed_run(best.student, winner.numbers[found.best_seed(winner)])
-        lacking = [file for file in (WEIGHTS_FILE, SCORES_FILE) if not (kept / file).is_file()]
-        if lacking:
-            remedy = "is not there, so there is nothing to package; confirm anew under another name (--name)"
-            raise InputError([Fault(str(kept / file), "", None, remedy) for file in lacking])
+        if not (kept / WEIGHTS_FILE).is_file():
+            remedy = (
+                "is not there, so there is nothing to package; it is kept as a run of confirming ends, so sweep anew under "
+                "another name (--name)"
+            )
+            raise InputError(Fault(str(kept / WEIGHTS_FILE), "", None, remedy))
         return cls(results.sweep, best, found, winner, kept, results.facts)
 
     @property

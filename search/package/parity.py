@@ -1,5 +1,6 @@
 """Whether the files say what the student said: ONNX beside torch, int8 beside float."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +10,15 @@ from numpy.typing import NDArray
 from search.package.clips import ClipSet
 from search.package.figures import pauc
 from search.package.onnx_student import OnnxStudent
+from search.screen.steps import Tell
+from trainables.audio.check import LoadedClip
 from trainables.metrics import PAUC_FPR
 from trainables.students import Student
 
-FLOAT_TOLERANCE = 1e-4  # of a logit, or of the largest where that is above 1: a float32 has 7 digits
+FLOAT_TOLERANCE = 1e-4  # of a logit
 INT8_TOLERANCE = 0.01
 N_COMPARED = 128
+CHUNK = 256  # clips in memory at once, 24 MB
 
 
 class ParityError(RuntimeError):
@@ -31,10 +35,12 @@ class FloatParity:
     n_clips: int
 
     @classmethod
-    def measure(cls, student: Student, log_mel: OnnxStudent, audio: OnnxStudent, clips: ClipSet) -> "FloatParity":
+    def measure(
+        cls, student: Student, log_mel: OnnxStudent, audio: OnnxStudent, clips: Sequence[LoadedClip]
+    ) -> "FloatParity":
         """Of up to 128 clips, evenly spread; torch hears them by way of torchaudio."""
-        chosen = np.unique(np.linspace(0, len(clips.labels) - 1, N_COMPARED).astype(int))
-        some = ClipSet(clips.audio[chosen], clips.labels[chosen], [clips.speakers[i] for i in chosen])
+        chosen = np.unique(np.linspace(0, len(clips) - 1, N_COMPARED).astype(int))
+        some = ClipSet.read([clips[i] for i in chosen])
         mels = some.log_mel()
         with torch.inference_mode():
             told = student(torch.from_numpy(mels)).numpy()
@@ -47,11 +53,10 @@ class FloatParity:
         Raises:
             ParityError: says how far.
         """
-        tolerated = FLOAT_TOLERANCE * max(1.0, self.largest)
-        if not (self.log_mel <= tolerated and self.audio <= tolerated):
+        if not (self.log_mel <= FLOAT_TOLERANCE and self.audio <= FLOAT_TOLERANCE):
             raise ParityError(
-                f"a logit is {self.log_mel:.2g} (from log-mel) and {self.audio:.2g} (from audio) off torch's where "
-                f"{tolerated:.2g} is tolerated; the installed onnxruntime or torch cannot be trusted with this student"
+                f"a logit is {self.log_mel:.2g} (from log-mel) and {self.audio:.2g} (from audio) off torch's, where "
+                f"{FLOAT_TOLERANCE:g} is tolerated; this onnxruntime or torch cannot be trusted with this student"
             )
 
 
@@ -84,16 +89,34 @@ class Int8Parity:
 
 @dataclass(frozen=True)
 class SplitScores:
-    """What float and int8 say of a split's clips: (clips,) probabilities of the wake word each, and (clips,) labels."""
+    """What float and int8 say of a split's clips.
+
+    Attributes:
+        float_, int8: (clips,) probabilities of the wake word.
+        labels: (clips,), 1 for the wake word.
+        speakers: of each clip, where known.
+    """
 
     float_: NDArray[np.float64]
     int8: NDArray[np.float64]
     labels: NDArray[np.int64]
+    speakers: list[str | None]
 
     @classmethod
-    def of(cls, log_mel: OnnxStudent, int8: OnnxStudent, clips: ClipSet) -> "SplitScores":
-        mels = clips.log_mel()
-        return cls(log_mel.scores(mels), int8.scores(mels), clips.labels)
+    def of(cls, log_mel: OnnxStudent, int8: OnnxStudent, clips: Sequence[LoadedClip], tell: Tell) -> "SplitScores":
+        """Both models' scores of every clip.
+
+        Args:
+            tell: told of (clips done, clips in all).
+        """
+        told = []
+        for start in range(0, len(clips), CHUNK):
+            mels = ClipSet.read(clips[start : start + CHUNK]).log_mel()
+            told.append((log_mel.scores(mels), int8.scores(mels)))
+            tell(min(start + CHUNK, len(clips)), len(clips))
+        float_, quantised = (np.concatenate(scores) for scores in zip(*told, strict=True))
+        labels = np.array([loaded.clip.label for loaded in clips])
+        return cls(float_, quantised, labels, [loaded.clip.speaker for loaded in clips])
 
 
 def int8_parity(val: SplitScores, test: SplitScores, threshold: float) -> Int8Parity:

@@ -12,13 +12,13 @@ import onnx
 from search.package.card import card
 from search.package.clips import ClipSet, calibrating
 from search.package.confirmed import ConfirmedStudent
-from search.package.convert import log_mel_model, save, with_front_end, write_int8
+from search.package.convert import AUDIO, LOG_MEL, log_mel_model, save, with_front_end, write_int8
 from search.package.figures import choose_threshold, figures
 from search.package.measured import Measured
 from search.package.memory import activation_kb
 from search.package.onnx_student import OnnxStudent, machine, measure
 from search.package.parity import FloatParity, SplitScores, int8_parity
-from search.screen.steps import Steps
+from search.screen.steps import Steps, Tell
 from trainables.audio.check import LoadedClips
 from trainables.audio.entries import SPLITS
 from trainables.corpus.recipe import clips_fingerprint
@@ -44,8 +44,8 @@ def write_package(shipped: ConfirmedStudent, clips: LoadedClips, out: Path, step
     with _whole(out) as folder:
         with step("converting to ONNX"):
             model = _convert(shipped, clips, folder)
-        with step("comparing and measuring"):
-            measured = _measure(shipped, clips, folder, model)
+        with step("comparing and measuring") as tell:
+            measured = _measure(shipped, clips, folder, model, tell)
         text = json.dumps(measured.as_json(shipped), indent=2)
         (folder / FACTS).write_text(text + "\n", encoding="utf-8")
         (folder / CARD).write_text(card(shipped, measured), encoding="utf-8")
@@ -68,25 +68,26 @@ def _convert(shipped: ConfirmedStudent, clips: LoadedClips, folder: Path) -> onn
     return model
 
 
-def _measure(shipped: ConfirmedStudent, clips: LoadedClips, folder: Path, model: onnx.ModelProto) -> Measured:
+def _measure(
+    shipped: ConfirmedStudent, clips: LoadedClips, folder: Path, model: onnx.ModelProto, tell: Tell
+) -> Measured:
     students = {file: OnnxStudent(folder / file) for file in (AUDIO_FILE, LOG_MEL_FILE, INT8_FILE)}
-    val, test = (ClipSet.read(clips.of(split)) for split in ("val", "test"))
-    parity = FloatParity.measure(shipped.build(), students[LOG_MEL_FILE], students[AUDIO_FILE], val)
+    parity = FloatParity.measure(shipped.build(), students[LOG_MEL_FILE], students[AUDIO_FILE], clips.of("val"))
     parity.check()
-    val_scores, test_scores = (
-        SplitScores.of(students[LOG_MEL_FILE], students[INT8_FILE], split) for split in (val, test)
-    )
+    models = students[LOG_MEL_FILE], students[INT8_FILE]
+    val, test = (SplitScores.of(*models, clips.of(split), tell) for split in ("val", "test"))
     fpr = shipped.sweep.objective.fpr
-    threshold = choose_threshold(val_scores.float_, val.labels, fpr)
-    clip = {"audio": test.audio[:1], "log_mel": ClipSet(test.audio[:1], test.labels[:1], [None]).log_mel()}
+    threshold = choose_threshold(val.float_, val.labels, fpr)
+    one = ClipSet.read(clips.of("test")[:1])
+    clip = {AUDIO: one.audio, LOG_MEL: one.log_mel()}
     noted = shipped.facts.get("clips", {}).get("fingerprint")
     return Measured(
         threshold=threshold,
         fpr=fpr,
-        float_=figures(test_scores.float_, test.labels, test.speakers, threshold),
-        int8=figures(test_scores.int8, test.labels, test.speakers, threshold),
+        float_=figures(test.float_, test.labels, test.speakers, threshold),
+        int8=figures(test.int8, test.labels, test.speakers, threshold),
         parity=parity,
-        int8_parity=int8_parity(val_scores, test_scores, threshold),
+        int8_parity=int8_parity(val, test, threshold),
         latency={file: measure(student, clip[student.takes]) for file, student in students.items()},
         n_bytes={file: (folder / file).stat().st_size for file in (*students, WEIGHTS)},
         size=student_size(shipped.best.config.model),

@@ -54,7 +54,6 @@ def home_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kept = folder.confirmed_run("tiny_conv", winner.numbers[found.best_seed(winner)])
     kept.mkdir(parents=True)
     save_file(trained(winner.config, clips).state_dict(), kept / "student.safetensors")
-    np.savez(kept / "scores.npz")
     return home.root
 
 

@@ -24,4 +24,4 @@ def test_a_student_of_which_nothing_was_kept_is_refused_with_what_is_missing(tmp
     fill(folder, SHORT, ("tiny_conv",))
     with pytest.raises(InputError) as refused:
         ConfirmedStudent.find(folder, None)
-    assert [Path(fault.file).name for fault in refused.value.faults] == ["student.safetensors", "scores.npz"]
+    assert [Path(fault.file).name for fault in refused.value.faults] == ["student.safetensors"]

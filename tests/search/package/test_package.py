@@ -147,6 +147,15 @@ def test_all_faults_are_told_at_once(
     assert 'pip install "distune[export]"' in done.told
 
 
+def test_onnx_that_says_something_else_than_torch_is_not_shipped(
+    command: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.package.frontend.TOP_DB", 40.0)
+    done = command("package", "hey-sirius", "--out", str(tmp_path / "out"))
+    assert done.status == 1 and "nothing was written" in done.told and "Traceback" not in done.told
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_clips_that_moved_are_named_by_an_option_and_others_are_told_of(
     command: Callable[..., Done], sweep_folder: SweepFolder, tmp_path: Path
 ) -> None:

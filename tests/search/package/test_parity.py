@@ -23,13 +23,15 @@ def test_more_than_a_ten_thousandth_is_refused(log_mel: float, audio: float, lar
         FloatParity(log_mel, audio, largest, 8).check()
 
 
-def test_as_many_digits_of_larger_logits_pass() -> None:
-    FloatParity(2e-4, 9e-5, 3.0, 8).check()
+def test_less_than_that_passes() -> None:
+    FloatParity(9e-5, 9e-5, 3.0, 8).check()
 
 
 def scores(*wake: float, others: int = 20) -> SplitScores:
     labels = np.array([1] * len(wake) + [0] * others)
-    return SplitScores(np.linspace(1, 0, len(labels)), np.array([*wake, *np.linspace(0.5, 0, others)]), labels)
+    return SplitScores(
+        np.linspace(1, 0, len(labels)), np.array([*wake, *np.linspace(0.5, 0, others)]), labels, [None] * len(labels)
+    )
 
 
 def test_int8_that_ranks_alike_is_within_a_point_and_one_that_does_not_is_told_of() -> None:
@@ -68,7 +70,7 @@ def test_every_student_converts_and_says_what_it_says_in_torch(name: str, tmp_pa
     assert 1 < activation_kb(model) < 2048
     save(with_front_end(model), tmp_path / "audio.onnx", {"student": name})
     told = OnnxStudent(tmp_path / "audio.onnx").logits(audio)
-    assert np.abs(told - expected).max() < 1e-4 * max(1.0, np.abs(expected).max())
+    assert np.abs(told - expected).max() < 1e-4
 
 
 def test_every_student_is_among_those_that_convert() -> None:
