@@ -57,8 +57,8 @@ class ConfirmedStudent:
         kept = folder.confirmed_run(best.student, winner.numbers[found.best_seed(winner)])
         if not (kept / WEIGHTS_FILE).is_file():
             remedy = (
-                "is not there, so there is nothing to package; it is kept as a run of confirming ends, so sweep anew under "
-                "another name (--name)"
+                "is not there, so there is nothing to package; it is kept as a run of confirming ends, so sweep anew "
+                "under another name (--name)"
             )
             raise InputError(Fault(str(kept / WEIGHTS_FILE), "", None, remedy))
         return cls(results.sweep, best, found, winner, kept, results.facts)
