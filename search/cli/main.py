@@ -9,7 +9,7 @@ import warnings
 
 import typer
 
-from search.cli import best, data, doctor, evaluate, importing, report, steer, sweeps, teacher, ui
+from search.cli import best, data, doctor, evaluate, importing, package, report, steer, sweeps, teacher, ui
 from search.cli.options import REFUSED, disk_fault
 from search.log import PACKAGES, from_distune
 from search.tracking.settings import settle_mlflow
@@ -32,6 +32,7 @@ for name, command, example in (
     ("import", importing.import_, "platform.yaml --data clips -o sweep.yaml"),
     ("reproduce", best.reproduce, "best.yaml"),
     ("evaluate", evaluate.evaluate, "package/ --data recordings/ --stream hours/"),
+    ("package", package.package, "hey-sirius --student tiny_conv --out shipped/"),
     ("doctor", doctor.doctor, "sweep.yaml"),
 ):
     app.command(name, epilog=f"Example: distune {name} {example}".rstrip())(command)
@@ -58,8 +59,8 @@ def _quieten_libraries() -> None:
     shown = _StandardError()
     shown.addFilter(from_distune)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[shown])
-    for package in PACKAGES:
-        logging.getLogger(package).setLevel(logging.INFO)
+    for ours in PACKAGES:
+        logging.getLogger(ours).setLevel(logging.INFO)
     # It tells every retry of a hub that is out of reach; what comes of them is reported.
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
     if not sys.warnoptions:

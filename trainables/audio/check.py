@@ -27,13 +27,21 @@ class LoadedClip:
         Raises:
             InputError: the file is no longer what was checked.
         """
+        return conform(*self.recording())
+
+    def recording(self) -> tuple[Samples, int]:
+        """The file's samples, (n,) float32, and their rate in Hz.
+
+        Raises:
+            InputError: the file is no longer what was checked.
+        """
         try:
             samples, rate = read_audio(self.clip.path)
         except UnreadableAudioError as error:
             raise InputError(Fault(str(self.clip.path), "", None, f"could be read before, not now: {error}")) from error
         if content_hash(samples, rate) != self.content_hash:
             raise InputError(Fault(str(self.clip.path), "", None, "changed since it was checked; start again"))
-        return conform(samples, rate)
+        return samples, rate
 
 
 @dataclass(frozen=True)

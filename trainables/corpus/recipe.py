@@ -26,22 +26,14 @@ class Recipe:
         digest = hashlib.sha256(f"{VERSION} {self.views.fingerprint}".encode())
         for name, encoder in sorted(self.encoders.items()):
             digest.update(f"{name} {encoder.fingerprint}".encode())
-        for line in self._clip_lines():
+        for line in _clip_lines(self.clips):
             digest.update(line)
         return digest.hexdigest()[:16]
 
     @property
     def clips_fingerprint(self) -> str:
         """SHA-256, in hex, of the clips alone: each one's content, label and split."""
-        digest = hashlib.sha256(str(VERSION).encode())
-        for line in self._clip_lines():
-            digest.update(line)
-        return digest.hexdigest()
-
-    def _clip_lines(self) -> Iterator[bytes]:
-        for split in SPLITS:
-            for clip in self.clips.of(split):
-                yield f"{split} {clip.content_hash} {clip.clip.label} {clip.clip.hard}".encode()
+        return clips_fingerprint(self.clips)
 
     @property
     def n_clips(self) -> dict[Split, int]:
@@ -50,3 +42,17 @@ class Recipe:
     def n_views(self, split: Split) -> int:
         """Only training clips are augmented; the others are judged as they are."""
         return self.views.views.count if split == "train" else 1
+
+
+def clips_fingerprint(clips: LoadedClips) -> str:
+    """See `Recipe.clips_fingerprint`."""
+    digest = hashlib.sha256(str(VERSION).encode())
+    for line in _clip_lines(clips):
+        digest.update(line)
+    return digest.hexdigest()
+
+
+def _clip_lines(clips: LoadedClips) -> Iterator[bytes]:
+    for split in SPLITS:
+        for clip in clips.of(split):
+            yield f"{split} {clip.content_hash} {clip.clip.label} {clip.clip.hard}".encode()

@@ -40,6 +40,7 @@ def test_all_commands_of_the_contract_are_found_by_these_tests() -> None:
         "export",
         "import",
         "reproduce",
+        "package",
         "status",
         "list",
         "logs",
