@@ -2,10 +2,11 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from search.doctor.finding import Finding, fine, mend
@@ -23,10 +24,15 @@ KNOWN_BAD = (
 def check_versions() -> Iterator[Finding]:
     """Of this Python and its packages."""
     yield fine("python", f"{sys.version.split()[0]} in {sys.prefix}")
-    installed = {found.name.lower(): found.version for found in metadata.distributions()}
+    installed = by_name((found.name, found.version) for found in metadata.distributions())
     yield from unmet(metadata.requires("distune") or [], installed)
     yield from bad_pairs(installed)
     yield from _importable()
+
+
+def by_name(distributions: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Name to version; a name may be spelt in several ways, as ``huggingface_hub`` and ``huggingface-hub``."""
+    return {canonicalize_name(name): version for name, version in distributions}
 
 
 def unmet(requirements: Sequence[str], installed: Mapping[str, str]) -> Iterator[Finding]:
@@ -34,13 +40,13 @@ def unmet(requirements: Sequence[str], installed: Mapping[str, str]) -> Iterator
 
     Args:
         requirements: as a package's metadata has them; those of extras are passed over.
-        installed: lower-case name to version.
+        installed: see `by_name`.
     """
     parsed = [Requirement(text) for text in requirements]
     needed = [found for found in parsed if found.marker is None or found.marker.evaluate({"extra": ""})]
     failing = [found for found in needed if not _meets(found, installed)]
     for found in failing:
-        version = installed.get(found.name.lower())
+        version = installed.get(canonicalize_name(found.name))
         told = f"{found.name} {version}" if version else f"{found.name} is not installed"
         yield mend("packages", f"{told}; distune needs {found.specifier}", f"pip install '{found}'")
     if not failing:
@@ -67,7 +73,7 @@ def bad_pairs(installed: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _meets(requirement: Requirement, installed: Mapping[str, str]) -> bool:
-    version = installed.get(requirement.name.lower())
+    version = installed.get(canonicalize_name(requirement.name))
     return version is not None and requirement.specifier.contains(version, prereleases=True)
 
 

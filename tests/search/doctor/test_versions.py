@@ -1,7 +1,7 @@
 import pytest
 
 from search.doctor.finding import Verdict
-from search.doctor.versions import bad_pairs, unmet
+from search.doctor.versions import bad_pairs, by_name, unmet
 from tests.search.doctor.judged import verdicts
 
 
@@ -14,6 +14,11 @@ def test_requirements_that_are_met_are_one_line_and_each_that_is_not_has_the_com
     assert verdicts([missing, wrong]) == [Verdict.MEND] * 2
     assert missing.told.startswith("optuna is not installed") and missing.remedy == "pip install 'optuna<5.1,>=5.0'"
     assert wrong.told == "torch 2.13.0; distune needs <2.12,>=2.11"
+
+
+def test_a_name_that_is_spelt_otherwise_is_the_same_package():
+    (met,) = unmet(["huggingface-hub<3,>=1", "PyYAML>=6"], by_name([("huggingface_hub", "2.4.0"), ("pyyaml", "6.1")]))
+    assert met.verdict is Verdict.FINE
 
 
 @pytest.mark.parametrize(
