@@ -59,7 +59,7 @@ def test_each_students_study_is_linked_and_none_can_be_deleted(
         assert answered(f"{url}/api/studies/{number}", "DELETE")[0] == 403
         assert answered(f"{url}/api/trials/0/user-attrs", "POST")[0] == 403
         dashboard.send_signal(signal.SIGINT)
-        assert dashboard.wait(timeout=30) == 0
+        assert dashboard.wait(timeout=120) == 0
     assert recorded.folder.journal.read_bytes() == before
 
 

@@ -54,7 +54,7 @@ def test_the_ui_prints_the_sweeps_link_and_leaves_nothing_behind(home: Home, num
         servers = psutil.Process(ui.pid).children(recursive=True)
         assert servers
         ui.send_signal(number)
-        said = ui.communicate(timeout=30)
+        said = ui.communicate(timeout=120)
     assert (ui.returncode, said) == (0, ("", ""))
     assert not listens(int(url.rsplit(":", 1)[1]))
     assert not any(server.is_running() for server in servers)
