@@ -26,8 +26,9 @@ def listens(port: int) -> bool:
 
 @contextmanager
 def started(home: Home) -> Iterator[subprocess.Popen[str]]:
-    """The UI on the sweep ``first``, in a process of its own."""
-    script = "import sys, pathlib; from search.pages.mlflow_ui import open_ui\n" \
+    """The UI on the sweep ``first``, in a process of its own, which heeds Ctrl-C whatever started the tests."""
+    script = "import sys, pathlib, signal; from search.pages.mlflow_ui import open_ui\n" \
+             "signal.signal(signal.SIGINT, signal.default_int_handler)\n" \
              "open_ui(sys.argv[1], 'first', pathlib.Path(sys.argv[2]), open_browser=False)"  # fmt: skip
     command = [sys.executable, "-u", "-c", script, home.tracking_uri, str(home.root / "pages")]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
