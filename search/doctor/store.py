@@ -103,7 +103,7 @@ def _answer(uri: str) -> float | str | None:
     health = address._replace(netloc=host, path=f"{address.path.rstrip('/')}/health").geturl()
     asked = time.time()
     try:
-        with urllib.request.urlopen(health, timeout=ANSWER_SECONDS) as answer:
+        with urllib.request.build_opener().open(health, timeout=ANSWER_SECONDS) as answer:
             date = answer.headers.get("Date")
     except urllib.error.HTTPError as error:
         date = error.headers.get("Date")

@@ -93,5 +93,7 @@ def _ask(address: str) -> None:
 
     token = get_token()
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=HUB_SECONDS):
+    # An opener of its own: urlopen keeps the proxies that were set when it was first called.
+    opener = urllib.request.build_opener()
+    with opener.open(urllib.request.Request(address, headers=headers), timeout=HUB_SECONDS):
         return
