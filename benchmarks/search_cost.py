@@ -44,6 +44,7 @@ from search.record.sweep import SweepRecord
 from search.run.meter import Meter
 from search.run.profile import Profile
 from search.run.recorder import Recorder
+from search.run.rooms import Rooms
 from search.run.scheduler import StudentLadders, restored_ladders
 from search.run.searcher import SweepSearcher
 from search.run.shares import given_shares
@@ -107,8 +108,9 @@ def distune(task: Task) -> Parts:
     record = SweepRecord(task.sweep, task.folder / "journal.log", {STUDENT: task.space}, N_LAYERS, origin={})
     profile, board = Profile(), SweepBoard("replay", METRIC, "max")
     board.add_student(STUDENT, UNENDING, EPOCHS)
-    searcher = SweepSearcher(record, {}, given_shares(task.sweep.resources, record.spaces, 0), profile)
-    ladders = StudentLadders(restored_ladders(record), METRIC)
+    rooms = Rooms(given_shares(task.sweep.resources, record.spaces, {None: 0}), "pack", list)
+    searcher = SweepSearcher(record, {}, rooms, profile)
+    ladders = StudentLadders(restored_ladders(record), METRIC, searcher)
     return searcher, ladders, [Recorder(searcher, ladders, Silent(), board, profile, Meter(record))]
 
 

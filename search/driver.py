@@ -97,7 +97,7 @@ def stop_asked(folder: Path, clock: Callable[[], float] = time.monotonic) -> Cal
         nonlocal asked, looked
         if not asked and clock() - looked >= SECONDS_BETWEEN_LOOKS:
             looked = clock()
-            asked = (folder / REQUEST).exists()
+            asked = os.path.exists(folder / REQUEST)  # of storage that is away too, where a Path would raise
         return asked
 
     return look

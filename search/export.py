@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from search.configuration.provenance import provenance
+from search.configuration.provenance import operating_threshold, provenance
 from search.record.results import BestTrial, SweepResults
 from search.screen.confirm import sentences
 from spaces.errors import refuse
@@ -19,7 +19,18 @@ from spaces.platform import OWN_SECTION, platform_faults
 from spaces.sections import Views
 from spaces.trial import TrialConfig
 from trainables.audio import frontend
+from trainables.stream.detector import Streaming
 
+FRONT_END = {
+    "sample_rate": frontend.SAMPLE_RATE,
+    "audio_duration": frontend.CLIP_SECONDS,
+    "n_mfcc": 0,
+    "n_fft": frontend.N_FFT,
+    "hop_length": frontend.HOP_SAMPLES,
+    "n_mels": frontend.N_MELS,
+    "feature_type": "mel",
+}
+LEAST_THRESHOLD = 1e-6
 HEADER = """\
 # The best configuration that distune found for {student} in the sweep {sweep}: trial {number},
 {measured}
@@ -33,6 +44,7 @@ HEADER = """\
 # - class weights, SpecAugment, noise and rooms are its own, disturbed with the probabilities of distune's views.
 #   Its form's Validate button objects to a stretch and a pitch range that are one point; loading and training
 #   do not.
+# - streaming.hysteresis_high is the threshold of distune's own run: a student that is trained anew wants its own.
 # - teacher_model_path must name a checkpoint of its own there: an empty one gives a teacher with a random head.
 """
 
@@ -70,13 +82,7 @@ def platform_sections(results: SweepResults, best: BestTrial) -> dict[str, Any]:
         "config_name": f"{results.sweep.name}-{best.student}",
         "description": f"distune trial {best.number}",
         "data": {
-            "sample_rate": frontend.SAMPLE_RATE,
-            "audio_duration": frontend.CLIP_SECONDS,
-            "n_mfcc": 0,
-            "n_fft": frontend.N_FFT,
-            "hop_length": frontend.HOP_SAMPLES,
-            "n_mels": frontend.N_MELS,
-            "feature_type": "mel",
+            **FRONT_END,
             "normalize_audio": True,
             "use_precomputed_features_for_training": False,
             "fallback_to_audio": True,
@@ -106,6 +112,7 @@ def platform_sections(results: SweepResults, best: BestTrial) -> dict[str, Any]:
         | {"focal_alpha": 0.5, "use_dynamic_alpha": False, "sampler_strategy": "none"},
         "qat": {"enabled": False},
         "distillation": _distillation(results, config),
+        "streaming": _streaming(results, best),
     }
 
 
@@ -115,7 +122,7 @@ def _measured(metric: str, best: BestTrial) -> list[str]:
     if found is None or arm is None:
         f1 = best.metrics["val_f1"]
         return [f"{metric} {best.objective:.4f} on the validation clips (F1 {f1:.3f} at threshold 0.5), not confirmed."]
-    names = [metric, f"test_{metric.removeprefix('val_')}", "test_f1"]
+    names = [metric, found.objective.test_metric, "test_f1"]
     spreads = {name: found.spread(arm, name) for name in dict.fromkeys(names)}
     told = ", ".join(f"{name} {spread}" for name, spread in spreads.items())
     seeds = f"{len(found.seeds)} seed{'s' * (len(found.seeds) > 1)}"
@@ -148,6 +155,27 @@ def _disturbances(views: Views) -> dict[str, Any]:
         "rir_dry_wet_min": 0.0,
         "rir_dry_wet_max": 0.0,
         "rir_dry_wet_strategy": "fixed",
+    }
+
+
+def _streaming(results: SweepResults, best: BestTrial) -> dict[str, Any]:
+    """The platform's detector at the threshold of the run that is exported.
+
+    That which was found on the stream for its rate, else that of clips; its own where none was recorded.
+    """
+    chosen, streaming = operating_threshold(results, best), Streaming()
+    if chosen:
+        on_stream = chosen.get("on_stream", {"release": streaming.hysteresis_low})
+        threshold = {**chosen, **on_stream}["threshold"]
+        streaming = streaming.model_copy(update={"hysteresis_low": on_stream["release"]})
+        # One that nothing reaches is just above 1, one that all pass is 0: the platform wants a probability.
+        streaming = streaming.at(min(max(threshold, LEAST_THRESHOLD), 1.0))
+    return {
+        "hysteresis_high": streaming.hysteresis_high,
+        "hysteresis_low": streaming.hysteresis_low,
+        "buffer_length_ms": round(1000 * frontend.CLIP_SECONDS),
+        "smoothing_window": streaming.smoothing_window,
+        "cooldown_ms": streaming.cooldown_ms,
     }
 
 

@@ -2,7 +2,7 @@
 
 ``$DISTUNE_HOME``, by default ``~/.distune``::
 
-    corpora/<fingerprint>/                  what a teacher said of a set of clips
+    corpora/<fingerprint>/                  what a teacher said of a set of clips; or under $DISTUNE_CACHE
     sweeps/<name>/{sweep.yaml, study.journal, sweep.log, ray/, confirmed/, plots/}
     sounds.sqlite                           what was measured of audio files
     mlflow.db  mlartifacts/                 what the MLflow UI shows
@@ -21,11 +21,15 @@ from typing import Any
 import yaml
 
 from search.driver import Driver, be_driver, driver_of
+from search.owned import refuse_strangers
+from search.secret_files import read_secret, write_secret
 from spaces.errors import COMMAND_LINE, Fault, InputError
-from spaces.sections import NAME_PATTERN
+from spaces.secrets import has_password, without_password
+from spaces.sections import NAME_PATTERN, Tracking
 from spaces.sweep import SweepConfig
+from trainables.storage.cache import HOME, Cache
 
-VARIABLE = "DISTUNE_HOME"
+VARIABLE = HOME
 NOT_RECORDED = "is not recorded here; `distune list` names those that are, DISTUNE_HOME says where"
 
 
@@ -39,6 +43,11 @@ class SweepFolder:
     def sweep_file(self) -> Path:
         """The sweep as it was last started."""
         return self.path / "sweep.yaml"
+
+    @property
+    def login_file(self) -> Path:
+        """MLflow's store as the sweep names it, where that has a password in it; ``sweep_file`` has it without."""
+        return self.path / "tracking.secret"
 
     @property
     def facts_file(self) -> Path:
@@ -94,19 +103,34 @@ class SweepFolder:
     def write(self, sweep: SweepConfig, facts: Mapping[str, Any]) -> None:
         """Note the sweep and what its trials share; each file is whole at any time, the old one or the new."""
         _replace(self.facts_file, json.dumps(facts, indent=2))
+        uri = sweep.tracking.uri
+        if uri and has_password(uri):
+            write_secret(self.login_file, uri)
+            sweep = sweep.model_copy(update={"tracking": Tracking(uri=without_password(uri))})
+        else:
+            self.login_file.unlink(missing_ok=True)
         _replace(self.sweep_file, yaml.safe_dump(sweep.model_dump(mode="json"), sort_keys=False))
 
     def read(self) -> tuple[SweepConfig, dict[str, Any]]:
-        """The noted sweep, and what its trials share."""
-        return SweepConfig.load(self.sweep_file), json.loads(self.facts_file.read_text(encoding="utf-8"))
+        """The noted sweep, and what its trials share.
+
+        Raises:
+            InputError: the folder is another user's to write, or others can read the login in it.
+        """
+        refuse_strangers(self.path)
+        sweep = SweepConfig.load(self.sweep_file)
+        if login := read_secret(self.login_file):
+            sweep = sweep.model_copy(update={"tracking": Tracking(uri=login)})
+        return sweep, json.loads(self.facts_file.read_text(encoding="utf-8"))
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
         """Keep other drivers off the sweep, see `search.driver.be_driver`.
 
         Raises:
-            InputError: another driver is at work on the sweep.
+            InputError: another driver is at work on the sweep, or the folder is another user's to write.
         """
+        refuse_strangers(self.path)
         with be_driver(self.path):
             yield
 
@@ -132,8 +156,13 @@ class Home:
     root: Path
 
     @property
+    def cache(self) -> Cache:
+        """This machine's corpora and fetched data; in the home folder, unless the user has another disk for it."""
+        return Cache.here(self.root)
+
+    @property
     def corpora(self) -> Path:
-        return self.root / "corpora"
+        return self.cache.corpora
 
     @property
     def sweeps(self) -> Path:

@@ -1,8 +1,9 @@
 """A sweep's own log file: what happened to each trial, and what libraries had to say."""
 
 import logging
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PACKAGES = ("search", "trainables", "spaces")
@@ -67,7 +68,19 @@ def from_distune(record: logging.LogRecord) -> bool:
     return record.name.split(".")[0] in PACKAGES or record.levelno >= logging.ERROR
 
 
+class _LogFile(logging.FileHandler):
+    """A file that is no end of anything when its disk is full: lines without room are left out."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 def _handler(file: Path) -> logging.FileHandler:
-    handler = logging.FileHandler(file, encoding="utf-8")
+    handler = _LogFile(file, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     return handler

@@ -10,11 +10,13 @@ from typing import Any
 
 from mlflow.entities import Run, ViewType
 
+from search.cluster.notes import Submission
 from search.home import Home, SweepFolder
 from search.record.results import SweepResults
 from search.record.states import TrialState
-from search.tracking.store import TAG_STATE, TAG_STUDENT, TAG_TRIAL, open_client, without_password
+from search.tracking.store import TAG_STATE, TAG_STUDENT, TAG_TRIAL, open_client
 from spaces.errors import InputError
+from spaces.secrets import without_password
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +31,12 @@ class Overview:
 
     Args:
         state: ``preparing`` (its driver has no trial yet), ``running``, ``stopped`` (by the user), ``interrupted``,
-            ``limit`` (a budget is reached), ``finished`` (and not confirmed), ``confirmed``, or ``elsewhere``.
+            ``limit`` (a budget is reached), ``finished`` (and not confirmed), ``confirmed``, ``elsewhere``, or
+            ``submitted`` (to a cluster, which is not asked).
         ended: trials that are over, and how many there are to be; ``None`` where that is unknown.
         best: student to its best objective.
         when: of its last sign of life.
-        store: the MLflow that knows it, of a sweep from elsewhere.
+        store: the MLflow that knows it, of a sweep from elsewhere; the cluster's dashboard, of one submitted there.
     """
 
     name: str
@@ -71,6 +74,12 @@ def overview(folder: SweepFolder) -> Overview:
         best,
         _last_write(folder),
     )
+
+
+def submitted(submission: Submission) -> Overview:
+    """Of a sweep on a cluster, as it is known here."""
+    when = datetime.datetime.fromtimestamp(submission.since).astimezone()
+    return Overview(submission.name, "submitted", when=when, store=submission.address)
 
 
 def state_of(results: SweepResults, is_running: bool) -> str:

@@ -39,6 +39,7 @@ class Provenance(pydantic.BaseModel):
     confirmed: dict[str, Any] | None = None
     data: dict[str, Any] | None = None
     teacher: dict[str, Any] | None = None
+    stream: str | None = None
     packages: dict[str, str] = {}
 
     @property
@@ -129,7 +130,7 @@ def reproduce_trial(
     if changed:
         log.warning("otherwise than at the export: %s; so the figures will differ", "; ".join(changed))
     objective = sweep.objective.model_dump()
-    run = build_run(trial.flat(), shared.corpus, shared.teacher.head_fingerprint, objective)
+    run = build_run(trial.flat(), shared.corpus, shared.teacher.head_fingerprint, objective, stream=shared.stream)
     with step("training") as progress, _threads(max(1, int(sweep.resources.cpus_per_trial))):
         while not run.done:
             progress(run.step()["epoch"], trial.training.epochs)
@@ -151,6 +152,8 @@ def _changed(recorded: Provenance, shared: Shared) -> tuple[str, ...]:
         was, now = recorded.teacher["fingerprint"].split("/"), facts["teacher"]["fingerprint"].split("/")
         if was != now:
             changed.append("another teacher" if was[0] != now[0] else "a teacher's head that was fitted again")
+    if recorded.stream != facts["stream"]:
+        changed.append("another stream")
     if shared.corpus.name != Path(recorded.corpus).name and not changed:
         changed.append("another corpus: views, or the teacher's precision")
     return tuple(changed)

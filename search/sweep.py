@@ -31,6 +31,7 @@ from search.run.resources import start_ray
 from search.run.tuning import run_trials
 from search.screen.live import Show, shown
 from search.screen.steps import Steps, heeding, shown_steps
+from search.secret_files import refuse_open_secrets
 from search.tracking.artifacts import log_artifacts
 from search.tracking.provenance import inputs_of
 from search.tracking.replay import replay
@@ -85,6 +86,7 @@ class Sweep:
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         home = open_home()
+        refuse_open_secrets()
         check_store(self.config.tracking.uri or home.tracking_uri, self.config.name)
         folder = home.sweep(self.config.name)
         profile = profile or Profile()

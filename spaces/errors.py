@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pydantic
-import yaml
+
+from spaces.secrets import without_password
 
 COMMAND_LINE = "command line"  # the file of a fault in an option or argument
 
@@ -31,7 +32,7 @@ class Fault:
     def __str__(self) -> str:
         where = f"{self.file}: {self.key}" if self.key else self.file
         shown = "" if self.value is None else f" = {self.value!r}"
-        return f"{where}{shown}: {self.remedy}"
+        return without_password(f"{where}{shown}: {self.remedy}")
 
 
 class InputError(ValueError):
@@ -78,21 +79,3 @@ def refuse(faults: list[Fault]) -> None:
     """
     if faults:
         raise InputError(faults)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file's top-level mapping, safely loaded.
-
-    Raises:
-        InputError: no such file, not YAML, or not a mapping.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        remedy = f"cannot be read ({error.strerror}); give an existing YAML file"
-        raise InputError(Fault(str(path), "", None, remedy)) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(Fault(str(path), "", None, f"is not YAML: {' '.join(str(error).split())}")) from None
-    if not isinstance(content, dict):
-        raise InputError(Fault(str(path), "", None, "holds no keys; see the README for what belongs in it"))
-    return content

@@ -5,12 +5,12 @@ import types
 import typing
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import annotated_types
 from pydantic.fields import FieldInfo
 
-from spaces.sections import Student
+from spaces.sections import Location, Student
 from spaces.sweep import SweepConfig
 from spaces.trial import Section, TrialConfig
 
@@ -96,6 +96,10 @@ def _value(field: FieldInfo) -> str:
 
 def _kind(annotation: Any) -> str:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return _kind(arguments[0])
+    if arguments == typing.get_args(Path | str):
+        return "path or URI"
     if origin in (typing.Union, types.UnionType):
         return " or ".join(_kind(part) for part in arguments if part is not type(None))
     if origin is Literal:
@@ -110,7 +114,7 @@ def _kind(annotation: Any) -> str:
 
 
 def _plural(annotation: Any) -> str:
-    return {str: "texts"}.get(annotation, f"{PLAIN[annotation]}s")
+    return {str: "texts", Location: "paths or URIs"}.get(annotation) or f"{PLAIN[annotation]}s"
 
 
 def _bounds(metadata: list[Any]) -> str:

@@ -2,15 +2,51 @@
 
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from spaces.trial import Section
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 HIGHER_IS_BETTER = {"val_pauc": True, "val_auc": True, "val_f1": True, "val_eer": False,
-                    "val_frr_at_fpr": False, "val_frr_at_fah": False}  # fmt: skip
+                    "val_frr_at_fpr": False, "val_frr_at_fah": False, "val_stream_frr_at_fah": False}  # fmt: skip
+ON_A_STREAM = "val_stream_frr_at_fah"
+
+
+SCHEMES = ("s3", "gs", "file")
+IS_URI = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
+
+
+def _located(value: Any) -> Path | str:
+    """Read a path or a URI; pydantic by itself would make a path of the latter, or two faults of neither."""
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("is neither a path nor a URI; write it as text")
+    if not is_uri(value):
+        return Path(value)
+    scheme = value.partition("://")[0]
+    if scheme not in SCHEMES:
+        known = ", ".join(f"{each}://" for each in SCHEMES)
+        raise ValueError(f"begins with {scheme}://, which distune cannot read; choose one of {known}, or a path")
+    return value.rstrip("/")
+
+
+Location = Annotated[Path | str, BeforeValidator(_located)]
+"""A path that this machine sees; or, as text, what is to be fetched: a bucket, or a folder or file in one, as fsspec
+writes it: ``s3://bucket/clips``."""
+
+
+def is_uri(location: str | Path) -> bool:
+    """Whether a location is to be fetched from, as ``s3://bucket/clips`` is."""
+    return isinstance(location, str) and bool(IS_URI.match(location))
+
+
+def here(location: Location) -> Path:
+    """A location that is a path of this machine; `trainables.storage.fetching` makes one of what is not."""
+    assert isinstance(location, Path), f"{location} is still to be fetched"
+    return location
 
 
 class Views(Section):
@@ -22,8 +58,8 @@ class Views(Section):
     noise_probability: float = Field(0.8, ge=0, le=1, description="share of the views that get noise")
     snr_db: tuple[float, float] = Field((5.0, 20.0), description="range of signal to noise, dB")
     rir_probability: float = Field(0.3, ge=0, le=1, description="share of the views that are heard in a room")
-    noise: tuple[Path, ...] = Field((), description="folders or files of noise; none: generated noise")
-    rir: tuple[Path, ...] = Field((), description="folders or files of room responses; none: generated rooms")
+    noise: tuple[Location, ...] = Field((), description="folders or files of noise; none: generated noise")
+    rir: tuple[Location, ...] = Field((), description="folders or files of room responses; none: generated rooms")
     seed: int = Field(0, ge=0, description="of all of these; another seed is another corpus")
 
     @field_validator("gain_db", "snr_db")
@@ -37,11 +73,22 @@ class Views(Section):
 class Data(Section):
     """Where the clips are."""
 
-    path: Path = Field(description="a folder, a CSV manifest, or a folder with train.json, val.json, test.json")
+    path: Location = Field(description="a folder, a CSV manifest, or a folder with train.json, val.json, test.json")
     keyword: str | None = Field(None, description="the wake word's folder, in a Speech Commands layout")
+    allow_outside: bool = Field(False, description="let a manifest list files outside its own folder")
     max_unreadable: float = Field(0.01, ge=0, le=1, description="share of unreadable files that is tolerated")
     split_seed: int = Field(0, ge=0, description="of the splits that the data does not bring")
     views: Views = Field(default_factory=Views)
+
+    @property
+    def here(self) -> Path:
+        """Where data lies that is on this machine."""
+        return here(self.path)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether some of it is still to be fetched."""
+        return any(map(is_uri, (self.path, *self.views.noise, *self.views.rir)))
 
 
 class Teacher(Section):
@@ -105,14 +152,40 @@ class Budget(Section):
 class Objective(Section):
     """What is optimised; never a quantity that depends on what is searched, such as val_loss."""
 
-    metric: Literal["val_pauc", "val_auc", "val_f1", "val_eer", "val_frr_at_fpr", "val_frr_at_fah"] = Field(
-        "val_pauc", description="what tells two trials apart; all of them are recorded always"
+    metric: Literal[
+        "val_pauc", "val_auc", "val_f1", "val_eer", "val_frr_at_fpr", "val_frr_at_fah", "val_stream_frr_at_fah"
+    ] = Field(
+        "val_pauc", description="what tells two trials apart; all are recorded always, on a stream where there is one"
     )
     fpr: float = Field(0.01, gt=0, lt=1, description="false positive rate of val_frr_at_fpr")
-    false_accepts_per_hour: float = Field(0.5, gt=0, description="rate of val_frr_at_fah")
+    false_accepts_per_hour: float = Field(0.5, gt=0, description="rate of val_frr_at_fah and val_stream_frr_at_fah")
+    stream: Path | None = Field(
+        None,
+        description="folder of long recordings for val_stream_frr_at_fah: the share of wake words that the platform's "
+        "detector misses where it fires at the rate elsewhere; words of its wake_words.csv, else of the validation "
+        "clips, each amid its sound",
+    )
+    stream_epochs: int | None = Field(
+        None,
+        ge=1,
+        description="epochs from one measuring on the stream to the next, the first and the last epoch apart; between "
+        "them the value stands. None: as often as a tenth of the training allows, by counts of windows and clips",
+    )
     size: Literal["flash_kb", "parameters", "macs"] | None = Field(
         None, description="minimised beside the metric, for students of several sizes; none: the metric alone"
     )
+
+    @model_validator(mode="after")
+    def _a_stream_is_named(self) -> Self:
+        if self.stream is None and (self.metric == ON_A_STREAM or self.stream_epochs is not None):
+            wants = f"metric={ON_A_STREAM}" if self.metric == ON_A_STREAM else f"stream_epochs={self.stream_epochs}"
+            raise ValueError(f"{wants} needs a stream; set objective.stream to a folder of long recordings")
+        return self
+
+    @property
+    def test_metric(self) -> str:
+        """What the test clips say where the metric has chosen; a stream is of validation, so there they say pAUC."""
+        return "test_pauc" if self.metric == ON_A_STREAM else f"test_{self.metric.removeprefix('val_')}"
 
     @property
     def mode(self) -> Literal["max", "min"]:
@@ -196,12 +269,39 @@ class Resources(Section):
     gpus_per_trial: float | None = Field(
         None, ge=0, description="share that a trial reserves; none: measured where the cluster has GPUs, else 0"
     )
+    gpu_types: dict[str, Annotated[float, Field(gt=0, le=1)] | None] = Field(
+        default_factory=dict,
+        description="types of GPU that trials may run on, as Ray names them, and the share of each that a trial "
+        "reserves, e.g. `{A100: 0.1, T4: null}`, null: measured; none: all that there are",
+    )
+    placement: Literal["pack", "spread"] = Field(
+        "pack",
+        description="pack: trials on as few nodes as hold them, which leaves the others to go and copies the corpus to "
+        "fewer; spread: on as many as there are",
+    )
+    priority: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="part of the cluster beside other sweeps of the same home that run on it: 2 gets twice what 1 gets",
+    )
     max_concurrent_trials: int | None = Field(None, ge=1, description="trials at once; none: as many as fit")
     checkpoint_epochs: int = Field(5, ge=1, description="epochs between checkpoints")
     corpus_placement: Literal["auto", "device", "memory", "disk"] = Field(
         "auto", description="where the corpus lies while trials train; auto: the first of these with room for it"
     )
     address: str | None = Field(None, description="a Ray cluster to join; none: start Ray here")
+    storage: Location | None = Field(
+        None,
+        description="a bucket or folder that all nodes reach, such as s3://bucket/distune, for corpora and "
+        "checkpoints; none: all nodes share distune's home",
+    )
+
+    @model_validator(mode="after")
+    def _shares_are_given_once(self) -> Self:
+        if self.gpu_types and self.gpus_per_trial is not None:
+            raise ValueError("gpus_per_trial and gpu_types both say what a trial reserves; leave one of them out")
+        return self
 
 
 class Tracking(Section):

@@ -28,7 +28,8 @@ from typing import Any, Self
 import pydantic
 from pydantic import Field, model_validator
 
-from spaces.errors import Fault, InputError, faults_of, read_yaml
+from spaces.documents import read_yaml
+from spaces.errors import Fault, InputError, faults_of
 from spaces.parameters import Parameter, SuggestingTrial
 from spaces.trial import Section, TrialConfig, value_faults
 

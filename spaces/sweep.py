@@ -5,16 +5,18 @@ from pathlib import Path
 from typing import Any, Self
 
 import pydantic
-import yaml
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from spaces.errors import COMMAND_LINE, Fault, InputError, faults_of, read_yaml
+from spaces.documents import NotPlainError, parse_yaml, read_yaml, secret_faults
+from spaces.errors import COMMAND_LINE, Fault, InputError, faults_of, refuse
+from spaces.secrets import has_password
 from spaces.sections import (
     NAME_PATTERN,
     Budget,
     Confirm,
     Data,
     EarlyStopping,
+    Location,
     Objective,
     Resources,
     Search,
@@ -83,14 +85,22 @@ class SweepConfig(Section):
         Raises:
             InputError: every fault of the file at once.
         """
+        return cls.as_written(path, overrides).rooted(Path(path).resolve().parent)
+
+    @classmethod
+    def as_written(cls, path: Path, overrides: dict[str, Any] | None = None) -> Self:
+        """As `load`, with paths as the file has them."""
         path = Path(path)
         tree = {"name": path.stem, **read_yaml(path)}
         # As a list, students would be replaced by an override of one of them.
         tree |= {"students": _by_name(tree["students"])} if "students" in tree else {}
+        faults = _open_secrets(tree, path)
         try:
-            return cls.model_validate(_overlaid(tree, nested(overrides or {}))).rooted(path.resolve().parent)
+            sweep = cls.model_validate(_overlaid(tree, nested(overrides or {})))
         except pydantic.ValidationError as error:
-            raise InputError(faults_of(error, path)) from None
+            raise InputError(faults + faults_of(error, path)) from None
+        refuse(faults)
+        return sweep
 
     def overlaid(self, overrides: dict[str, Any]) -> Self:
         """The same sweep with dotted keys changed; relative paths are relative to the current folder.
@@ -110,23 +120,34 @@ class SweepConfig(Section):
         def absolute(path: Path) -> Path:
             return (folder / path.expanduser()).resolve()
 
+        def placed(location: Location) -> Location:
+            return absolute(location) if isinstance(location, Path) else location
+
         def local(name: str | None) -> str | None:
             # A hub id looks like a relative path; it is one only where that path exists.
             is_path = name and name not in SHIPPED_SPACES and absolute(Path(name)).exists()
             return str(absolute(Path(name))) if name and is_path else name
 
         views = self.data.views.model_copy(
-            update={key: tuple(map(absolute, getattr(self.data.views, key))) for key in ("noise", "rir")}
+            update={key: tuple(map(placed, getattr(self.data.views, key))) for key in ("noise", "rir")}
         )
-        data = self.data.model_copy(update={"path": absolute(self.data.path), "views": views})
+        data = self.data.model_copy(update={"path": placed(self.data.path), "views": views})
         teacher = self.teacher.model_copy(
             update={key: local(getattr(self.teacher, key)) for key in ("model", "secondary_model")}
         )
         students = {
             name: student.model_copy(update={"space": local(student.space)}) for name, student in self.students.items()
         }
-        tracking = Tracking(uri=_rooted_uri(self.tracking.uri, folder))
-        return self.model_copy(update={"data": data, "teacher": teacher, "students": students, "tracking": tracking})
+        stream, storage = self.objective.stream, self.resources.storage
+        changed = {
+            "data": data,
+            "teacher": teacher,
+            "students": students,
+            "objective": self.objective.model_copy(update={"stream": stream and absolute(stream)}),
+            "resources": self.resources.model_copy(update={"storage": storage and placed(storage)}),
+            "tracking": Tracking(uri=_rooted_uri(self.tracking.uri, folder)),
+        }
+        return self.model_copy(update=changed)
 
     def trials_of(self, student: str) -> int:
         return self.students[student].trials or self.budget.trials
@@ -173,12 +194,22 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
         if clash and clash != [key]:
             faults.append(Fault(COMMAND_LINE, "--set", pair, f"contradicts {clash[0]}; keep one"))
         try:
-            overrides[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            faults.append(Fault(COMMAND_LINE, "--set", pair, "its value is not YAML; quote it"))
+            overrides[key] = parse_yaml(value)
+        except NotPlainError as error:
+            faults.append(Fault(COMMAND_LINE, "--set", pair, f"its value {str(error).partition(':')[0]}; quote it"))
     if faults:
         raise InputError(faults)
     return overrides
+
+
+def _open_secrets(tree: dict[str, Any], path: Path) -> list[Fault]:
+    """What is wrong with the mode of a sweep file that has a password in it."""
+    tracking = tree.get("tracking")
+    uri = tracking.get("uri") if isinstance(tracking, dict) else None
+    if not isinstance(uri, str) or not has_password(uri):
+        return []
+    instead = "or leave it out and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    return secret_faults(path, "tracking.uri", instead)
 
 
 def _by_name(students: Any) -> Any:

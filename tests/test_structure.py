@@ -75,6 +75,7 @@ def test_every_module_opens_by_saying_what_it_is_for():
     assert silent == [] and len(written) > 50
 
 
+@pytest.mark.slow
 def test_importing_every_module_starts_no_thread_and_no_ray_and_prints_nothing():
     dotted = [name(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in MODULES]
     script = (

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from trainables.build import FINISHED_FILE, read_checkpoint
 from trainables.run import VALIDATION_BATCH, DistillRun
+from trainables.storage.path import StoragePath, copied_here, located
 
 WEIGHTS_FILE, SCORES_FILE = "student.safetensors", "scores.npz"
 
@@ -50,7 +51,7 @@ def save_scores(run: DistillRun, folder: str | Path) -> None:
 
 def has_scores(checkpoint: str | Path) -> bool:
     """Whether a checkpoint is of a run that is over, and holds what it said."""
-    return all((Path(checkpoint) / name).is_file() for name in (FINISHED_FILE, SCORES_FILE))
+    return all(StoragePath(located(checkpoint)).at(name).is_file() for name in (FINISHED_FILE, SCORES_FILE))
 
 
 def keep(checkpoint: str | Path, folder: Path) -> None:
@@ -59,12 +60,13 @@ def keep(checkpoint: str | Path, folder: Path) -> None:
     The weights are those of the best epoch; their metadata says what was trained (``trial``, dotted keys as JSON) and
     which epoch it was (``best_epoch``). The folder is whole as soon as it is there.
     """
-    state = read_checkpoint(checkpoint)
+    with copied_here(checkpoint) as here:
+        state, told_scores = read_checkpoint(here), (here / SCORES_FILE).read_bytes()
     best = state["best"]
     new = folder.with_name(f".{folder.name}.new")
     new.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.contiguous() for name, tensor in best["student"].items()}
     told = {"trial": json.dumps(state["trial"]), "best_epoch": str(best["result"]["epoch"])}
     save_file(weights, new / WEIGHTS_FILE, metadata=told)
-    (new / SCORES_FILE).write_bytes((Path(checkpoint) / SCORES_FILE).read_bytes())
+    (new / SCORES_FILE).write_bytes(told_scores)
     new.rename(folder)

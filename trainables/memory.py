@@ -29,14 +29,14 @@ class MemoryNeed(NamedTuple):
     device_bytes: int
 
 
-def measure_need(
-    trial: dict[str, Any], corpus: str, head: str, objective: dict[str, Any], placement: Placement, device: str
-) -> MemoryNeed:
+def measure_need(trial: dict[str, Any], corpus: str, head: str, placement: Placement, device: str) -> MemoryNeed:
     """Peak memory of one training step and one validation of a trial; arguments as of ``build_run``.
+
+    What a sweep is after costs no memory; windows of a stream take less than a step.
 
     Call it in a process that has done nothing else: peaks are the process's.
     """
-    run = build_run(trial, corpus, head, objective, device, placement)
+    run = build_run(trial, corpus, head, {}, device, placement)
     run.splits["train"] = run.splits["train"].first(run.config.training.batch_size)
     run.step()
     if device == "cuda":

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import roc_curve
 
+from trainables.threshold import operating_threshold
+
 THRESHOLD = 0.5
 PAUC_FPR = 0.1
 SECONDS_PER_HOUR = 3600.0
@@ -34,7 +36,8 @@ def evaluate(
 
     Returns:
         At threshold 0.5: f1, fpr, fnr, precision, recall, accuracy, and false_accepts_per_hour over the
-        hours of negatives. Over all thresholds: auc, pauc, eer, frr_at_fpr, frr_at_fah.
+        hours of negatives. Over all thresholds: auc, pauc, eer, frr_at_fpr, frr_at_fah. And threshold_at_fpr, the
+        probability that frr_at_fpr is read at, see `trainables.threshold`.
 
     Raises:
         ValueError: a score is not finite, or one class is missing.
@@ -53,6 +56,7 @@ def evaluate(
         "eer": equal_error_rate(roc),
         "frr_at_fpr": false_rejection_rate(roc, fpr),
         "frr_at_fah": false_rejection_rate(roc, fpr_at_rate),
+        "threshold_at_fpr": operating_threshold(_probabilities(ranking, scores), truth, fpr=fpr),
     }
 
 
@@ -88,6 +92,14 @@ def _ranked(scores: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     # The margin orders as the probability does, but never saturates into ties.
     margin = scores[:, 1] - scores[:, 0]
     return margin, margin > 0
+
+
+def _probabilities(ranking: Floats, scores: ArrayLike) -> Floats:
+    """(clips,) of the wake word: of two classes, the logistic function of the margin is their softmax."""
+    if np.ndim(scores) == 1:
+        return ranking
+    raised = np.exp(-np.abs(ranking))
+    return np.where(ranking >= 0, 1.0, raised) / (1.0 + raised)
 
 
 def _check(scores: Floats, truth: NDArray[np.bool_]) -> None:

@@ -1,39 +1,33 @@
 """The training loop of one trial, in plain torch."""
 
 import time
-from collections.abc import Iterator, Sequence
-from math import ceil, isfinite
+from collections.abc import Iterator
+from math import ceil
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from spaces.sections import Objective
+from spaces.sections import ON_A_STREAM, Objective
 from spaces.trial import TrialConfig
 from trainables.corpus.batches import Batch
 from trainables.corpus.placement import Placement, decide, place
 from trainables.corpus.store import Corpus
 from trainables.losses import alignment_loss, class_weights, distillation_loss, student_loss, total_loss
+from trainables.mean_losses import mean_losses
 from trainables.metrics import evaluate
 from trainables.optimization import Optimization
 from trainables.projector import Projectors
 from trainables.schedules import temperature_at
 from trainables.seeding import Randomness, seeds_of
 from trainables.spec_augment import spec_augment
+from trainables.stream.epochs import StreamEpochs
+from trainables.stream.heard import HeardStream
 from trainables.students.base import Student
 
 VALIDATION_BATCH = {"cpu": 32, "cuda": 128}
 """By device. On a CPU, activations of more clips leave its caches: measured, a third more time for tiny_conv."""
-KNOBS = {
-    "student_loss": "training.learning_rate",
-    "distillation_loss": "distillation.temperature",
-    "alignment_loss": "distillation.feature_alignment_weight",
-}
-"""What to lower when a term is not finite, beside the learning rate."""
-
-
-class NonFiniteLossError(FloatingPointError):
-    """A loss was NaN or infinite: the trial failed."""
+STREAM_BATCH = {"cpu": 16, "cuda": 512}
 
 
 class Best(NamedTuple):
@@ -53,6 +47,7 @@ class DistillRun:
         objective: what decides the best epoch, and the rates at which metrics are read.
         device: where to train, e.g. ``"cuda"``.
         placement: where the corpus lies meanwhile; no result depends on it.
+        stream: long recordings that the student is measured on in some epochs.
 
     Raises:
         ValueError: the corpus lacks the aligned layers, or has other classes than the student.
@@ -66,6 +61,7 @@ class DistillRun:
         objective: Objective,
         device: str = "cpu",
         placement: Placement = "auto",
+        stream: HeardStream | None = None,
     ) -> None:
         train = corpus.splits["train"]
         if train.logits.shape[-1] != config.model.num_classes:
@@ -90,6 +86,7 @@ class DistillRun:
         self.steps_per_epoch = ceil(len(train) / config.training.batch_size)
         parameters = [*self.student.parameters(), *self.projectors.parameters()]
         self.optimization = Optimization(parameters, config, self.steps_per_epoch, self.device)
+        self.on_stream = stream and StreamEpochs.of(stream, objective, len(train), config.training.epochs)
         self.epoch = 0
         self.data_seconds = 0.0
         self.result: dict[str, Any] = {}
@@ -111,10 +108,11 @@ class DistillRun:
         Returns:
             epoch (the first is 1), done, temperature, learning_rate (of the last step); train_* and val_*
             losses, the total as ``loss`` and each term unweighted; the metrics of
-            :func:`trainables.metrics.evaluate` as val_*; best_epoch and best_objective so far; wall seconds:
-            epoch_seconds, of which train_seconds and val_seconds, and within those two data_seconds, the
-            wait for batches. On CUDA they are the host's: a batch is waited for until it is asked of the
-            GPU, and what the GPU computes shows where the host next waits for it, at the epoch's end.
+            :func:`trainables.metrics.evaluate` as val_*; on a stream val_stream_*, as of val_stream_epoch;
+            best_epoch and best_objective so far; wall seconds: epoch_seconds, of which train_seconds,
+            val_seconds and stream_seconds, and within the first two data_seconds, the wait for batches. On
+            CUDA they are the host's: a batch is waited for until it is asked of the GPU, and what the GPU
+            computes shows where the host next waits for it, at the epoch's end.
 
         Raises:
             NonFiniteLossError: names epoch, step and the knob to turn.
@@ -134,6 +132,9 @@ class DistillRun:
             **{f"train_{name}": value for name, value in train.items()},
             **{f"val_{name}": value for name, value in val.items()},
         }
+        if self.on_stream:
+            result |= {f"val_{name}": value for name, value in self.measure_on(self.on_stream).items()}
+            result["stream_seconds"] = time.perf_counter() - measured
         self._keep_best(result)
         result |= {
             "epoch_seconds": time.perf_counter() - started,
@@ -157,7 +158,7 @@ class DistillRun:
                 self.optimization.step(total)
                 losses.append(torch.stack([total, *terms.values()]).detach())
                 sizes.append(len(batch.labels))
-        return self._means(losses, sizes, [*terms], "training")
+        return mean_losses(losses, sizes, [*terms], self.config, self.epoch + 1, "training")
 
     @torch.inference_mode()
     def measure(self, split: str) -> dict[str, float]:
@@ -170,7 +171,7 @@ class DistillRun:
             losses.append(torch.stack([total_loss(terms, self.config.distillation), *terms.values()]))
             sizes.append(len(batch.labels))
             logits.append(batch_logits)
-        means = self._means(losses, sizes, [*terms], f"the {split} split")
+        means = mean_losses(losses, sizes, [*terms], self.config, self.epoch + 1, f"the {split} split")
         metrics = evaluate(
             torch.cat(logits).cpu().numpy(),
             self.splits[split].labels.cpu().numpy(),
@@ -178,6 +179,17 @@ class DistillRun:
             false_accepts_per_hour=self.objective.false_accepts_per_hour,
         )
         return means | metrics
+
+    @torch.inference_mode()
+    def measure_on(self, on_stream: StreamEpochs) -> dict[str, float]:
+        self.student.eval()
+
+        def classify(mel: Tensor) -> Tensor:
+            with self.optimization.autocast():
+                return self.student(mel).float()
+
+        batch_size = STREAM_BATCH[self.device.type]
+        return on_stream.metrics(self.epoch, classify, self.result, batch_size, self.device)
 
     def test(self) -> dict[str, float]:
         """Metrics on the test clips, as test_*, with the weights of the best epoch on validation.
@@ -188,7 +200,8 @@ class DistillRun:
             ValueError: no epoch has been run.
         """
         self.use_best()
-        return {f"test_{name}": value for name, value in self.measure("test").items() if not name.endswith("loss")}
+        measured = self.measure("test").items()
+        return {f"test_{name}": value for name, value in measured if not name.endswith(("loss", "threshold_at_fpr"))}
 
     def use_best(self) -> None:
         """Give the student the weights of its best epoch.
@@ -260,34 +273,6 @@ class DistillRun:
             terms["alignment"] = alignment_loss(projected, batch.hidden)
         return terms, logits
 
-    def _means(self, losses: list[Tensor], sizes: list[int], terms: Sequence[str], where: str) -> dict[str, float]:
-        """Means over clips of the total and each term.
-
-        Args:
-            losses: a batch each, (1 + terms,), the total first.
-            sizes: clips of each batch.
-        """
-        # Here is the epoch's one wait for the device.
-        table = torch.stack(losses).cpu().double()
-        names = ["loss", *(f"{term}_loss" for term in terms)]
-        bad = (~table.isfinite()).nonzero()
-        if len(bad):
-            step = int(bad[0, 0])
-            found = dict(zip(names, table[step].tolist(), strict=True))
-            raise NonFiniteLossError(self._diagnosis(found, f"step {step + 1} of {len(losses)} of {where}"))
-        weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
-        return dict(zip(names, (weights @ table).tolist(), strict=True))
-
-    def _diagnosis(self, losses: dict[str, float], where: str) -> str:
-        wrong = [name for name, value in losses.items() if not isfinite(value)]
-        flat = self.config.flat()
-        # A rate too high spoils every term; one that is alone has a knob of its own.
-        knobs = dict.fromkeys(["training.learning_rate", *(KNOBS[name] for name in wrong if name in KNOBS)])
-        return (
-            f"{', '.join(wrong)} not finite in epoch {self.epoch + 1}, {where}; "
-            f"lower {' or '.join(f'{knob} (now {flat[knob]:g})' for knob in knobs)}"
-        )
-
     def _keep_best(self, result: dict[str, Any]) -> None:
         """Judge an epoch's result: add the best so far and whether the run is done."""
         value, sign = result[self.objective.metric], self.objective.sign
@@ -299,5 +284,7 @@ class DistillRun:
         elif self.best is not None:
             result |= {key: self.best.result[key] for key in ("best_epoch", "best_objective")}
         patience = self.config.training.early_stopping_patience
-        stale = patience > 0 and self.epoch - result["best_epoch"] >= patience
+        # A value that only stands says nothing of this epoch.
+        judged = self.objective.metric != ON_A_STREAM or result["val_stream_epoch"] == self.epoch
+        stale = judged and patience > 0 and self.epoch - result["best_epoch"] >= patience
         result["done"] = stale or self.epoch >= self.config.training.epochs

@@ -7,14 +7,17 @@ from pathlib import Path
 import typer
 
 import trainables
+from search.cluster.notes import submissions
 from search.home import VARIABLE, Home
 from spaces.errors import InputError
 from spaces.sweep import SweepConfig
 
 
 def complete_sweeps(incomplete: str) -> list[str]:
-    """The recorded sweeps whose names begin so."""
-    return [name for name in _home().sweep_names() if name.startswith(incomplete)]
+    """The sweeps whose names begin so, recorded or submitted to a cluster."""
+    home = _home()
+    names = {*home.sweep_names(), *(submission.name for submission in submissions(home))}
+    return [name for name in sorted(names) if name.startswith(incomplete)]
 
 
 def complete_students(context: typer.Context, incomplete: str) -> list[str]:

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from search.cli.options import naming_options, try_new_folder
+from search.cli.options import OutsideOption, naming_options, try_new_folder
 from search.screen.steps import shown_steps, silent_steps
 from spaces.errors import Fault, gathering, refuse
 from spaces.sections import Data
@@ -32,6 +32,7 @@ def check(
     max_unreadable: Annotated[
         float, typer.Option(metavar="SHARE", help="share of unreadable files that is tolerated, 0 to 1")
     ] = 0.01,
+    allow_outside: OutsideOption = False,
     json: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
 ) -> None:
     """Read every clip and report counts, hours, speakers, and what is wrong."""
@@ -40,7 +41,9 @@ def check(
     with naming_options(CHECK_OPTIONS):
         faults: list[Fault] = []
         with gathering(faults):
-            data = Data(path=path.resolve(), keyword=keyword, max_unreadable=max_unreadable)
+            data = Data(
+                path=path.resolve(), keyword=keyword, max_unreadable=max_unreadable, allow_outside=allow_outside
+            )
         refuse(faults)
         with (silent_steps if json else shown_steps)("reading clips") as progress:
             report = check_data(data, progress)

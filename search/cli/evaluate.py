@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from search.cli.options import naming_options, try_file, write_whole
+from search.cli.options import OutsideOption, naming_options, try_file, write_whole
 from search.screen.steps import shown_steps, silent_steps
-from spaces.errors import COMMAND_LINE, Fault, InputError, gathering, read_yaml, refuse
+from spaces.documents import read_yaml
+from spaces.errors import COMMAND_LINE, Fault, InputError, gathering, refuse
 
 if TYPE_CHECKING:
     from search.evaluate.evaluation import Found, Request
@@ -26,6 +27,7 @@ def evaluate(
     data: Annotated[Path, typer.Option(metavar="DIR", help="clips: a folder, or a manifest")],
     stream: Annotated[Path | None, typer.Option(metavar="FOLDER", help="long recordings, for false accepts")] = None,
     keyword: Annotated[str | None, typer.Option(metavar="WORD", help="the wake word's folder of clips")] = None,
+    allow_outside: OutsideOption = False,
     split: Annotated[str, typer.Option(metavar="SPLIT", help="whose clips: train, val or test")] = "test",
     noise: Annotated[list[Path] | None, typer.Option(metavar="PATH", help="recorded noise; else generated")] = None,
     rir: Annotated[list[Path] | None, typer.Option(metavar="PATH", help="recorded rooms; else generated")] = None,
@@ -62,7 +64,7 @@ def evaluate(
                 try_file(option, file)
     refuse(faults)
     request = Request(
-        data=_data(data, keyword), split=cast("Split", split), stream=stream, noise=tuple(noise or ()),
+        data=_data(data, keyword, allow_outside), split=cast("Split", split), stream=stream, noise=tuple(noise or ()),
         rir=tuple(rir or ()), streaming=detector, threshold=threshold, per_hour=rate, disturbed=not clean, exact=exact,
     )  # fmt: skip
     shown = silent_steps if as_json else shown_steps
@@ -91,6 +93,7 @@ def _tell(found: "Found", output: Path | None, as_json: bool) -> None:
 
 def _write_hard_negatives(folder: Path, found: "Found", request: "Request", *, silent: bool) -> None:
     from search.evaluate.hard_negatives import write_hard_negatives
+    from trainables.audio.manifests import manifest_in
 
     written = write_hard_negatives(folder, found.false_accepts, found.recordings, request.streaming)
     if silent:
@@ -99,6 +102,9 @@ def _write_hard_negatives(folder: Path, found: "Found", request: "Request", *, s
         print("no false accepts, so no hard negatives")
         return
     print(f"{len(written)} false accepts written to {folder}/hard_negative; listen to them before you train on them")
+    # Of a data set's split, the manifest lies above it.
+    if manifest := manifest_in(folder.absolute()) or manifest_in(folder.absolute().parent):
+        print(f"a sweep reads what {manifest} names: add them to it, or remove it to have folders read")
     print("What a student learnt from says nothing of it any more: evaluate the next one on other recordings.")
 
 
@@ -130,10 +136,10 @@ def _model(path: Path) -> "Model":
     return load_model(path)
 
 
-def _data(path: Path, keyword: str | None) -> Any:
+def _data(path: Path, keyword: str | None, allow_outside: bool) -> Any:
     from spaces.sections import Data
 
-    return Data(path=path.resolve(), keyword=keyword)
+    return Data(path=path.resolve(), keyword=keyword, allow_outside=allow_outside)
 
 
 def _option_faults(

@@ -9,26 +9,29 @@ import warnings
 
 import typer
 
-from search.cli import best, data, doctor, evaluate, importing, package, report, steer, sweeps, teacher, ui
+from search.cli import best, data, doctor, evaluate, importing, package, report, steer, submit, sweeps, teacher, ui
+from search.cli.elsewhere import by_name
 from search.cli.options import REFUSED, disk_fault
 from search.log import PACKAGES, from_distune
-from search.tracking.settings import settle_mlflow
-from spaces.errors import Fault, InputError
+from search.tracking.settings import PASSWORD, USER, settle_mlflow
+from spaces.errors import COMMAND_LINE, Fault, InputError, refuse
+from spaces.secrets import has_password
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False,
                   help="Search for the best way to distil a large speech model into a wake-word student.")  # fmt: skip
 # In the order of `distune --help`, each with its example.
 for name, command, example in (
     ("sweep", sweeps.sweep, "sweep.yaml --set budget.trials=40"),
-    ("resume", sweeps.resume, "hey-sirius"),
-    ("confirm", sweeps.confirm, "hey-sirius --seeds 5"),
-    ("status", steer.status, "hey-sirius"),
-    ("list", steer.list_sweeps, ""),
-    ("logs", steer.logs, "hey-sirius --follow"),
-    ("stop", steer.stop, "hey-sirius"),
+    ("submit", submit.submit, "sweep.yaml --address http://127.0.0.1:8265"),
+    ("resume", by_name(sweeps.resume, trains=True), "hey-sirius"),
+    ("confirm", by_name(sweeps.confirm, trains=True), "hey-sirius --seeds 5"),
+    ("status", by_name(steer.status), "hey-sirius"),
+    ("list", by_name(steer.list_sweeps), ""),
+    ("logs", by_name(steer.logs), "hey-sirius --follow"),
+    ("stop", by_name(steer.stop), "hey-sirius"),
     ("ui", ui.ui, "hey-sirius"),
-    ("report", report.report, "hey-sirius -o hey-sirius.html"),
-    ("export", best.export, "hey-sirius --student tiny_conv -o best.yaml"),
+    ("report", by_name(report.report, page=".html"), "hey-sirius -o hey-sirius.html"),
+    ("export", by_name(best.export), "hey-sirius --student tiny_conv -o best.yaml"),
     ("import", importing.import_, "platform.yaml --data clips -o sweep.yaml"),
     ("reproduce", best.reproduce, "best.yaml"),
     ("evaluate", evaluate.evaluate, "package/ --data recordings/ --stream hours/"),
@@ -75,6 +78,7 @@ def main() -> None:
     """The ``distune`` command: 0 success, 1 the work failed, 2 the input was refused, 130 interrupted."""
     _quieten_libraries()
     try:
+        _refuse_passwords(sys.argv[1:])
         app()
     except InputError as error:
         _refuse(*error.faults)
@@ -82,6 +86,13 @@ def main() -> None:
         if (fault := disk_fault(error)) is None:
             raise
         _refuse(fault)
+
+
+def _refuse_passwords(arguments: list[str]) -> None:
+    """A command line can be read by every user of the machine, for as long as the command runs."""
+    remedy = "has a password, which every user of this machine could read; put it in the sweep file (mode 600), or " \
+             f"set {USER} and {PASSWORD}"  # fmt: skip
+    refuse([Fault(COMMAND_LINE, "", argument, remedy) for argument in arguments if has_password(argument)])
 
 
 def _refuse(*faults: Fault) -> None:

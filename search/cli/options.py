@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Annotated
 import typer
 
 from search.cli.complete import complete_sweeps
+from search.whole import whole_folder
 from spaces.errors import COMMAND_LINE, Fault, InputError
 
 FAILED, REFUSED, INTERRUPTED = 1, 2, 130
@@ -24,6 +24,9 @@ DISK_FAULTS = {
 }
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="the sweep's name", autocompletion=complete_sweeps)]
+OutsideOption = Annotated[
+    bool, typer.Option("--allow-outside", help="let a manifest list files outside its own folder")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="for scripts: one JSON object a line on standard output")]
 
 
@@ -103,15 +106,11 @@ def write_whole_folder(option: str, path: Path, texts: Mapping[str, str]) -> Non
     Raises:
         InputError: it cannot be written.
     """
-    path = path.absolute()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.mkdir(parents=True)
-        for name, text in texts.items():
-            (temporary / name).write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        with whole_folder(path) as folder:
+            for name, text in texts.items():
+                (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
         raise InputError(_unwritable(option, path, error)) from None
 
 

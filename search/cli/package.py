@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from search.cli.complete import complete_students
-from search.cli.options import FAILED, Name, naming_options, try_new_folder
+from search.cli.options import FAILED, Name, OutsideOption, naming_options, try_new_folder
 from spaces.errors import Fault, gathering, refuse
 
 if TYPE_CHECKING:
@@ -29,13 +29,14 @@ def package(
         Path | None,
         typer.Option("--data", metavar="PATH", help="where the sweep's clips are now; by default where they were"),
     ] = None,
+    allow_outside: OutsideOption = False,
 ) -> None:
     """Write a confirmed student as files that ship: weights, ONNX with and without front-end, int8, model card."""
     from search.home import open_home
     from search.package.confirmed import ConfirmedStudent
     from search.package.extra import need_export_extra
+    from search.prepare.data import read_clips
     from search.screen.steps import shown_steps
-    from trainables.audio.check import load_clips
 
     faults: list[Fault] = []
     with gathering(faults):
@@ -46,9 +47,10 @@ def package(
     with gathering(faults):
         shipped = ConfirmedStudent.find(home.sweep(name), student)
     if shipped is not None:
-        asked = shipped.sweep.data if data is None else shipped.sweep.data.model_copy(update={"path": data})
-        with gathering(faults), naming_options({"data.path": "--data"}), shown_steps("reading clips") as progress:
-            clips = load_clips(asked, progress, home.sounds)
+        changed = ({} if data is None else {"path": data}) | ({"allow_outside": True} if allow_outside else {})
+        asked = shipped.sweep.data.model_copy(update=changed)
+        with gathering(faults), naming_options({"data.path": "--data"}):
+            clips = read_clips(asked, home, shown_steps)
     refuse(faults)
     assert shipped is not None  # refused above
 
@@ -65,6 +67,8 @@ def package(
 
 
 def _tell(measured: "Measured") -> None:
+    from search.package.memory import BOARDS
+
     if measured.same_clips is False:
         print("warning: these clips are not those that the sweep was confirmed on", file=sys.stderr)
     print(f"threshold: {measured.threshold:.4f}, with at most {measured.fpr:.1%} of validation's other clips accepted")
@@ -83,3 +87,6 @@ def _tell(measured: "Measured") -> None:
     print(
         f"on a device, as int8: about {size.flash_kb:.1f} kB of flash, {measured.ram_kb:.1f} kB of RAM for activations"
     )
+    for board, target in BOARDS.items():
+        fits = "fits" if target.holds(size.flash_kb, measured.ram_kb) else "does not fit"
+        print(f"{fits} size_targets of {board}: {target.max_flash_kb} kB of flash, {target.max_ram_kb} kB of RAM")

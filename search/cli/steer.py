@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,6 +42,7 @@ def status(
     from search.home import open_home
     from search.overview import find_elsewhere, overview
     from search.record.results import SweepResults
+    from search.screen.at_work import at_work_facts, print_at_work
     from search.screen.facts import summary_facts
     from search.screen.front import front_table
     from search.screen.summary import print_summary
@@ -57,29 +59,35 @@ def status(
         return
     results = SweepResults.read(folder)
     if as_json:
-        print(json.dumps({"state": overview(folder).state, **summary_facts(results)}, default=str))
+        facts = summary_facts(results) | at_work_facts(folder, results)
+        print(json.dumps({"state": overview(folder).state, **facts}, default=str))
         return
     console.print(standing(folder, results))
+    if folder.driver:
+        print_at_work(folder, results, console)
     if front or results.sweep.objective.size:
         console.print(front_table(results))
     print_summary(results, again=None if folder.driver else shlex.join(["distune", "resume", name]))
 
 
 def list_sweeps(store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """List the sweeps of distune's home, and those that MLflow knows of from elsewhere."""
+    """List the sweeps of distune's home, those submitted, and those that MLflow knows of from elsewhere."""
+    from search.cluster.notes import submissions
     from search.home import open_home
 
     home = open_home()
     folders = [folder for folder in home.sweep_folders() if folder.exists or folder.driver]
-    if not folders and not store and not home.has_store and not os.environ.get("MLFLOW_TRACKING_URI"):
+    here = {folder.path.name for folder in folders}
+    sent = [submission for submission in submissions(home) if submission.name not in here]
+    if not folders and not sent and not store and not home.has_store and not os.environ.get("MLFLOW_TRACKING_URI"):
         print("" if as_json else f"no sweep in {home.root} yet", end="" if as_json else "\n")
         return
     from rich.console import Console
 
-    from search.overview import elsewhere, overview
+    from search.overview import elsewhere, overview, submitted
     from search.screen.sweeps import sweeps_table
 
-    rows = [overview(folder) for folder in folders]
+    rows = [overview(folder) for folder in folders] + [submitted(submission) for submission in sent]
     rows += elsewhere(home, store, {row.name for row in rows})
     if as_json:
         for row in rows:
@@ -103,6 +111,7 @@ def logs(
     kept = shown.splitlines(keepends=True)
     sys.stdout.write("".join(kept if lines is None else kept[max(0, len(kept) - lines) :]))
     if follow:
+        sys.stdout.flush()  # a pipe would have it with what is added next
         for text in _appended(folder, len(shown.encode(errors="replace"))):
             sys.stdout.write(text)
             sys.stdout.flush()
@@ -179,7 +188,8 @@ def _interrupt(name: str, pid: int, is_here: bool, host: str) -> None:
     if not is_here:
         remedy = f"runs on {host}; stop it without --now, or interrupt process {pid} there"
         raise InputError(Fault(COMMAND_LINE, "NAME", name, remedy))
-    os.kill(pid, signal.SIGTERM)
+    with suppress(ProcessLookupError):  # it ended meanwhile
+        os.kill(pid, signal.SIGTERM)
 
 
 def _tell_stopped(folder: "SweepFolder") -> None:

@@ -11,7 +11,8 @@ from search.cli.complete import complete_students, complete_sweeps
 from search.cli.options import JsonOption, Name, naming_options
 from search.cli.steer import known_folder
 from search.cli.sweeping import bring_up, confirmed_status, reporting, tell_results
-from spaces.errors import Fault, gathering, read_yaml, refuse
+from spaces.documents import read_yaml
+from spaces.errors import Fault, gathering, refuse
 from spaces.sweep import SweepConfig, parse_overrides
 
 SetOption = Annotated[
@@ -39,7 +40,7 @@ def sweep(
 ) -> None:
     """Run a sweep; the same command resumes one that was interrupted and extends one that is done."""
     with reporting(as_json, _again()) as out:
-        overrides = _overrides(file, changes or [])
+        overrides = overrides_of(file, changes or [])
         if name is not None:
             overrides["name"] = name
         if warm_start:
@@ -93,8 +94,12 @@ def _again() -> str:
     return shlex.join(["distune", *sys.argv[1:]])
 
 
-def _overrides(file: Path, changes: list[str]) -> dict[str, Any]:
-    """What --set says, refused together with a file that cannot be read."""
+def overrides_of(file: Path, changes: list[str]) -> dict[str, Any]:
+    """What --set says, refused together with a file that cannot be read.
+
+    Raises:
+        InputError: either.
+    """
     faults: list[Fault] = []
     overrides: dict[str, Any] = {}
     with gathering(faults):

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from search.cli.options import naming_options, try_new_folder
+from search.cli.options import OutsideOption, naming_options, try_new_folder
 from search.home import Home, open_home
 from search.screen.steps import shown_steps, silent_steps
 from spaces.errors import COMMAND_LINE, Fault, gathering, refuse
@@ -69,6 +69,7 @@ def fit(
     secondary_model: SecondaryOption = None,
     keyword: KeywordOption = None,
     max_unreadable: UnreadableOption = 0.01,
+    allow_outside: OutsideOption = False,
     views: ViewsOption = 4,
     noise: NoiseOption = None,
     rir: RirOption = None,
@@ -83,7 +84,8 @@ def fit(
         try_new_folder("--out", out)
     named = None if from_scratch else {"model": model, "secondary_model": secondary_model}
     chosen = {"count": views, "noise": tuple(noise or ()), "rir": tuple(rir or ())}
-    clips = {"path": data.resolve(), "keyword": keyword, "max_unreadable": max_unreadable, "views": chosen}
+    clips = {"path": data.resolve(), "keyword": keyword, "max_unreadable": max_unreadable, "views": chosen,
+             "allow_outside": allow_outside}  # fmt: skip
     with naming_options(OPTIONS):
         home, config, source = _inputs(architecture, named, clips, faults)
         from search.prepare.teaching import fit_teacher, measure, prepare, save_teacher
@@ -107,14 +109,14 @@ def check(
     secondary_model: SecondaryOption = None,
     keyword: KeywordOption = None,
     max_unreadable: UnreadableOption = 0.01,
+    allow_outside: OutsideOption = False,
     views: ViewsOption = 1,
     as_json: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
 ) -> None:
     """Measure a teacher on clips, whole and layer by layer (a linear probe each), against the gate of F1 0.80."""
     named = {"model": model, "secondary_model": secondary_model}
-    clips = {
-        "path": data.resolve(), "keyword": keyword, "max_unreadable": max_unreadable, "views": {"count": views}
-    }  # fmt: skip
+    clips = {"path": data.resolve(), "keyword": keyword, "max_unreadable": max_unreadable, "views": {"count": views},
+             "allow_outside": allow_outside}  # fmt: skip
     with naming_options(OPTIONS):
         home, config, source = _inputs(architecture, named, clips, [])
         from search.prepare.teaching import measure, prepare

@@ -1,6 +1,6 @@
 """Which trials a user means to export: the best, one by its number, or all that are worth their size."""
 
-from search.record.results import BestTrial, SweepResults
+from search.record.results import BestTrial, SweepResults, no_such_student
 from spaces.errors import COMMAND_LINE, Fault, InputError
 
 
@@ -18,8 +18,7 @@ def chosen_trials(
         InputError: no such student, or none of its trials that are meant has finished.
     """
     if student and student not in results.sweep.students:
-        remedy = f"is no student of this sweep; choose among {', '.join(results.sweep.students)}"
-        raise InputError(Fault(COMMAND_LINE, "--student", student, remedy))
+        raise InputError(no_such_student(results.sweep, student))
     if number is not None:
         return [_numbered(results, student, number)]
     front = [results.trial(point.student, point.number) for point in results.front(student)] if pareto else []

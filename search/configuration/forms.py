@@ -8,7 +8,8 @@ from typing import Any, Literal
 from search.configuration.provenance import provenance
 from search.export import export_yaml, platform_tree, yaml_text
 from search.record.results import BestTrial, SweepResults
-from spaces.errors import Fault, InputError, read_yaml
+from spaces.documents import NotPlainError, read_json, read_yaml
+from spaces.errors import Fault, InputError
 from spaces.platform import OWN_SECTION
 from spaces.trial import TrialConfig
 
@@ -57,12 +58,12 @@ def read_exported(file: Path) -> dict[str, Any]:
         return read_yaml(file)
     # Not as YAML, to which 1e-06 is text.
     try:
-        tree = json.loads(file.read_text(encoding="utf-8"))
+        tree = read_json(file)
     except OSError as error:
         remedy = f"cannot be read ({error.strerror}); give an existing file"
         raise InputError(Fault(str(file), "", None, remedy)) from None
-    except ValueError as error:
-        raise InputError(Fault(str(file), "", None, f"is not JSON: {error}")) from None
+    except NotPlainError as error:
+        raise InputError(Fault(str(file), "", None, str(error))) from None
     if not isinstance(tree, dict):
         raise InputError(Fault(str(file), "", None, "holds no keys; give a file that `distune export` wrote"))
     return tree

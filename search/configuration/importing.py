@@ -12,7 +12,7 @@ import pydantic
 
 from search.configuration.centre import centred
 from search.configuration.forms import is_trial, read_exported
-from search.export import yaml_text
+from search.export import FRONT_END, yaml_text
 from search.propose.rehearsal import FOR_ANY_STUDENT
 from spaces.errors import Fault, InputError, faults_of, gathering, refuse
 from spaces.platform import OWN_SECTION, PlatformConfig, platform_faults, unknown_keys
@@ -20,19 +20,9 @@ from spaces.sections import Views
 from spaces.space import SHIPPED_SPACES, Space
 from spaces.sweep import SweepConfig
 from spaces.trial import TrialConfig, flattened
-from trainables.audio import frontend
 from trainables.students import student_names
 from trainables.teachers.load import SHIPPED
 
-FRONT_END = {
-    "sample_rate": frontend.SAMPLE_RATE,
-    "audio_duration": frontend.CLIP_SECONDS,
-    "n_mfcc": 0,
-    "n_fft": frontend.N_FFT,
-    "hop_length": frontend.HOP_SAMPLES,
-    "n_mels": frontend.N_MELS,
-    "feature_type": "mel",
-}
 CONFORMER_LAYERS = 4
 PLATFORMS_ENCODER = "facebook/wav2vec2-base-960h"
 # Keys beside those of a trial that something here follows from, or that change nothing.

@@ -1,7 +1,6 @@
 """What an exported configuration says besides its values: what it was found by, on what, and how good it is."""
 
 import platform
-import re
 from dataclasses import asdict
 from importlib import metadata
 from typing import Any
@@ -10,8 +9,9 @@ import numpy as np
 
 from search.confirm.results import Arm, Confirmation, study_name
 from search.record.results import BestTrial, SweepResults
+from spaces.secrets import without_login
 from trainables.kept import SCORES_FILE
-from trainables.threshold import operating_point
+from trainables.threshold import OperatingPoint, operating_point
 
 PACKAGES = ("torch", "torchaudio", "numpy", "ray", "optuna", "transformers")
 REPRODUCED = ("val_pauc", "val_f1", "val_eer", "val_auc", "val_fpr", "val_fnr")
@@ -22,7 +22,8 @@ def provenance(results: SweepResults, best: BestTrial) -> dict[str, Any]:
     """What distune needs to run the trial again, and what it measured; plain values, and no login."""
     name, facts = f"{results.sweep.name}/{best.student}", results.facts
     sweep = results.sweep.model_dump(mode="json")
-    sweep["tracking"]["uri"] = without_login(sweep["tracking"]["uri"])
+    uri = sweep["tracking"]["uri"]
+    sweep["tracking"]["uri"] = uri and without_login(uri)
     return {
         "version": metadata.version("distune"),
         "sweep": sweep,
@@ -39,6 +40,7 @@ def provenance(results: SweepResults, best: BestTrial) -> dict[str, Any]:
         "teacher": facts.get("teacher"),
         "corpus": facts["corpus"],
         "head": facts["head"],
+        "stream": facts.get("stream"),
         "packages": versions(),
     }
 
@@ -52,45 +54,50 @@ def versions() -> dict[str, str]:
     }
 
 
-def without_login(uri: str | None) -> str | None:
-    """A store's address without user and password, whichever way they stand in it: the file is passed around.
-
-    >>> without_login("postgresql://me:se/cret@db:5432/runs?password=x&sslmode=require")
-    'postgresql://db:5432/runs?sslmode=require'
-    """
-    if uri is None:
-        return None
-    # Up to the last @, for a password may hold slashes, and others besides.
-    uri = re.sub(r"://[^?]*@", "://", uri)
-    address, _, query = uri.partition("?")
-    kept = [part for part in query.split("&") if part and not re.match(r"(user|password|passwd|token)=", part, re.I)]
-    return "?".join([address, *(["&".join(kept)] if kept else [])])
-
-
 def operating_threshold(results: SweepResults, best: BestTrial) -> dict[str, Any] | None:
-    """The threshold for the run that ships, chosen on its validation scores at the sweep's ``objective.fpr``.
+    """The threshold of the run that is exported, chosen on its validation scores at the sweep's ``objective.fpr``.
 
     Returns:
-        The fields of an `OperatingPoint` and the rule; ``None`` where the run's scores were not kept, as of a trial
-        that was not confirmed.
+        The fields of an `OperatingPoint` and the rule; of a run whose scores were not kept, as of a trial that was not
+        confirmed, what its best epoch measured on validation alone. With a stream, ``on_stream``: the detector's
+        threshold there and under what it is released, at which rate, and the share of words missed. ``None`` of a
+        record without any of that.
     """
+    objective, metrics = results.sweep.objective, best.metrics
+    rule = {"rule": f"the lowest above which at most {100 * objective.fpr:g} % of the validation negatives lie"}
+    if point := _kept_point(results, best):
+        found = asdict(point) | rule
+    elif "val_threshold_at_fpr" in metrics:
+        found = {"threshold": metrics["val_threshold_at_fpr"], "val_fnr": metrics["val_frr_at_fpr"]} | rule
+    else:
+        return None
+    if "val_stream_threshold" not in metrics:
+        return found
+    return found | {
+        "on_stream": {
+            "threshold": metrics["val_stream_threshold"],
+            "release": metrics["val_stream_release"],
+            "false_accepts_per_hour": objective.false_accepts_per_hour,
+            "frr": metrics["val_stream_frr_at_fah"],
+        }
+    }
+
+
+def _kept_point(results: SweepResults, best: BestTrial) -> OperatingPoint | None:
+    """Of a confirmed run whose scores were kept."""
     number = best.arm.numbers.get(best.config.seed) if best.arm else None
     if results.folder is None or number is None:
         return None
     file = results.folder.confirmed_run(best.student, number) / SCORES_FILE
     if not file.is_file():
         return None
-    fpr = results.sweep.objective.fpr
     with np.load(file) as kept:
-        point = operating_point(**{name: kept[name] for name in kept.files}, fpr=fpr)
-    rule = f"the lowest above which at most {100 * fpr:g} % of the validation negatives lie"
-    return {**asdict(point), "rule": rule}
+        return operating_point(**{name: kept[name] for name in kept.files}, fpr=results.sweep.objective.fpr)
 
 
 def _confirmed(found: Confirmation, arm: Arm) -> dict[str, Any]:
     """An arm's means, deviations and gains."""
-    name = found.objective.metric.removeprefix("val_")
-    metrics = dict.fromkeys([f"val_{name}", f"test_{name}", "val_f1", "test_f1"])
+    metrics = dict.fromkeys([found.objective.metric, found.objective.test_metric, "val_f1", "test_f1"])
     gains = {
         f"gain_over_{kind}": {metric: asdict(found.gain(arm, over, metric)) for metric in metrics}
         for kind, over in found.comparable(arm).items()

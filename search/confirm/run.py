@@ -14,13 +14,14 @@ from search.home import Home, SweepFolder, open_home
 from search.log import EVENTS, logged_to
 from search.prepare.shared import Shared, make_shared
 from search.propose.rehearsal import load_spaces
-from search.record.results import SweepResults
+from search.record.results import SweepResults, no_such_student
 from search.record.states import TrialState
 from search.run.profile import Profile
 from search.run.resources import start_ray
 from search.run.tuning import run_trials
 from search.screen.live import Show, shown
 from search.screen.steps import Steps, heeding, shown_steps
+from search.secret_files import refuse_open_secrets
 from search.tracking.artifacts import log_artifacts
 from search.tracking.model import winning_model
 from search.tracking.provenance import inputs_of
@@ -57,6 +58,7 @@ def confirm_sweep(
     with folder.claimed():
         record = _record(sweep, folder, results, _spaces(sweep))
         if record.n_missing:
+            refuse_open_secrets()
             check_store(sweep.tracking.uri or home.tracking_uri, name)
             shared = _unchanged(make_shared(sweep, home, heeding(folder.path, profile.timing(steps))), results)
             try:
@@ -109,8 +111,7 @@ def summary_metrics(found: Confirmation) -> dict[str, float]:
     winner, told = found.winner, {}
     if winner is None:
         return {}
-    for split in ("val", "test"):
-        metric = f"{split}_{found.objective.metric.removeprefix('val_')}"
+    for metric in (found.objective.metric, found.objective.test_metric):
         spread = found.spread(winner, metric)
         told[f"confirmed_{metric}"] = spread.mean
         if spread.sd is not None:
@@ -125,8 +126,7 @@ def _asked(results: SweepResults, student: str | None, changes: dict[str, Any]) 
     faults: list[Fault] = []
     sweep = results.sweep
     if student and student not in sweep.students:
-        remedy = f"is no student of this sweep; choose among {', '.join(sweep.students)}"
-        faults.append(Fault(COMMAND_LINE, "--student", student, remedy))
+        faults.append(no_such_student(sweep, student))
     elif student:
         changes = changes | {"confirm.students": [student]}
     with gathering(faults):
@@ -156,8 +156,12 @@ def _record(
 
 def _unchanged(shared: Shared, results: SweepResults) -> Shared:
     """What is shared, refused where it is not what the search had."""
-    if any(Path(shared.facts[key]).name != Path(results.facts[key]).name for key in ("corpus", "head")):
-        remedy = "its clips, views or teacher changed since the search, so its trials cannot be confirmed; undo the " \
-                 "change, or run the sweep anew under another name with --name"  # fmt: skip
+    facts, noted = shared.facts, results.facts
+    same = all(Path(facts[key]).name == Path(noted[key]).name for key in ("corpus", "head"))
+    if not same or facts["stream"] != noted.get("stream"):
+        remedy = (
+            "its clips, views, teacher or stream changed since the search, so its trials cannot be confirmed; "
+            "undo the change, or run the sweep anew under another name with --name"
+        )
         raise InputError(Fault(COMMAND_LINE, "NAME", results.sweep.name, remedy))
     return shared

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from search.doctor.finding import Finding, Subject, advice, fine, mend
+from spaces.documents import secret_faults
 
 MODE, TOKEN, TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 JOIN_SECONDS = 60
@@ -51,7 +52,9 @@ def _token(subject: Subject) -> Iterator[Finding]:
         yield fine("Ray's token", f"in {TOKEN}")
         return
     file = Path(os.environ.get(TOKEN_PATH) or default)
-    if file.is_file() and os.access(file, os.R_OK):
+    if os.environ.get(TOKEN_PATH) and secret_faults(file):
+        yield mend("Ray's token", f"{file} can be opened by other users of this machine", f"chmod 600 {file}")
+    elif file.is_file() and os.access(file, os.R_OK):
         yield _private(file)
     elif mode == "token" or TOKEN_PATH in os.environ:
         remedy = "copy the cluster's there, or make one with `ray get-auth-token --generate`"

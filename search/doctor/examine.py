@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from search.doctor.cluster import check_cluster
 from search.doctor.finding import Finding, Subject
 from search.doctor.machine import check_disks, check_gpus, check_memory, check_ports
+from search.doctor.storage import check_storage
 from search.doctor.store import check_store
 from search.doctor.teacher import check_teacher, check_voices
 from search.doctor.versions import check_versions
@@ -26,6 +27,7 @@ def examine(subject: Subject) -> Iterator[Finding]:
     yield from check_memory()
     yield from check_ports()
     yield from check_store(subject)
+    yield from check_storage(subject)
     yield from check_teacher(subject)
     yield from check_cluster(subject)
     yield from check_voices()

@@ -15,8 +15,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from search.doctor.finding import Finding, Subject, advice, fine, mend
-from search.tracking.store import SQLITE_PREFIX, is_server, open_client, without_password
+from search.tracking.store import SQLITE_PREFIX, is_server, open_client
 from spaces.errors import InputError
+from spaces.secrets import without_password
 
 PROBE = "distune-doctor"
 ANSWER_SECONDS = 10

@@ -13,25 +13,12 @@ from trainables.audio.clips import Clip, find_clips, list_entries
 from trainables.audio.entries import CLASS_OF_LABEL, Split
 from trainables.audio.frontend import Samples, UnreadableAudioError, centred, read_audio, resampled
 from trainables.audio.scan import in_order
+from trainables.intervals import Estimate, Labels, Scores, bootstrap
 from trainables.metrics import evaluate
 from trainables.stream.judge import Judge
 
-N_RESAMPLES = 1000
-CONFIDENCE = 0.95
 METRICS = ("pauc", "eer", "f1", "fnr", "fpr", "frr_at_fpr")
 FPR = 0.01
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A metric of clips, with its 95 % interval over resampled clips."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
 @dataclass(frozen=True)
@@ -95,7 +82,7 @@ def clip_metrics(
     if n_wrong := int(np.sum(~np.isfinite(scores))):
         remedy = f"gives no number for {n_wrong} of {len(scores)} clips; it diverged, or is damaged"
         raise InputError(Fault(COMMAND_LINE, "MODEL", None, remedy))
-    return bootstrap(scores, np.array([each.clip.label for each in clips]), groups_of(clips))
+    return bootstrap(metrics, scores, np.array([each.clip.label for each in clips]), groups_of(clips))
 
 
 def groups_of(clips: Sequence[ReadClip]) -> NDArray[np.int64]:
@@ -104,36 +91,7 @@ def groups_of(clips: Sequence[ReadClip]) -> NDArray[np.int64]:
     return np.unique(names, return_inverse=True)[1]
 
 
-def bootstrap(
-    scores: NDArray[np.float64], labels: NDArray[np.int64], groups: NDArray[np.int64], *, seed: int = 0
-) -> dict[str, Estimate]:
-    """Each metric and where it lies in 95 % of 1,000 sets of as many groups, drawn with replacement.
-
-    The percentile interval (Efron and Tibshirani 1993, An Introduction to the Bootstrap, section 13.3), over speakers
-    because clips of one resemble each other (Field and Welsh 2007, Bootstrapping clustered data). Of few speakers it is
-    too narrow.
-
-    Args:
-        scores: (clips,) probabilities.
-        groups: (clips,) numbers from 0 of what belongs together.
-    """
-    members = [np.flatnonzero(groups == group) for group in range(int(groups.max()) + 1)]
-    generator = np.random.default_rng(seed)
-    found = _metrics(scores, labels)
-    resampled: list[list[float]] = []
-    while len(resampled) < N_RESAMPLES:
-        drawn = np.concatenate([members[group] for group in generator.integers(len(members), size=len(members))])
-        # A metric needs both classes; sets that lack one say nothing.
-        if 0 < labels[drawn].sum() < len(drawn):
-            resampled.append(list(_metrics(scores[drawn], labels[drawn]).values()))
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(np.array(resampled), (tail, 1 - tail), axis=0)
-    ends = zip(low, high, strict=True)
-    return {
-        name: Estimate(found[name], float(begin), float(end)) for name, (begin, end) in zip(found, ends, strict=True)
-    }
-
-
-def _metrics(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> dict[str, float]:
+def metrics(scores: Scores, labels: Labels) -> dict[str, float]:
+    """Those that are told; scores as probabilities and labels are (clips,)."""
     found = evaluate(scores, labels, fpr=FPR, false_accepts_per_hour=1.0)
     return {name: found[name] for name in METRICS}

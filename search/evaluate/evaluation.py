@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from search.evaluate.clips import Estimate, ReadClip, clip_metrics, read_split
+from search.evaluate.clips import ReadClip, clip_metrics, read_split
 from search.evaluate.conditions import AS_RECORDED, CONDITIONS, Condition, Scenery
 from search.evaluate.model import Model
-from search.evaluate.words import Word, word_track, words_of
+from search.evaluate.words import HeardWord, word_track, words_of
 from search.screen.steps import Tell
 from spaces.errors import Fault, gathering, refuse
 from spaces.sections import Data
 from trainables.audio.entries import Split
+from trainables.intervals import Estimate, Rate, Share
 from trainables.stream.detector import Streaming
-from trainables.stream.intervals import Rate, Share
 from trainables.stream.rates import Firing, Point, Session, Track
 from trainables.stream.recordings import Recording, find_recordings
 from trainables.stream.windows import Listener
@@ -92,6 +92,8 @@ class Evaluation:
     Attributes:
         n_words, words_in: wake words that the detector heard, and where.
         hours: in which firing is false.
+        released_under: the score that releases the detector: of ``streaming``, or higher where nothing else would, see
+            `trainables.stream.rates.Session.at`.
         chosen: where the threshold is from.
         for_rate: the threshold for ``per_hour`` on the recordings as they are, and what it does there.
     """
@@ -107,6 +109,7 @@ class Evaluation:
     hours: float
     streaming: Streaming
     threshold: float
+    released_under: float
     chosen: str
     per_hour: float
     for_rate: Operation | None
@@ -127,7 +130,7 @@ class _Heard:
     """What is heard under every condition."""
 
     clips: list[ReadClip]
-    words: list[Word]
+    words: list[HeardWord]
     recordings: list[Recording]
     scenery: Scenery
 
@@ -152,12 +155,15 @@ def evaluate_model(model: Model, request: Request, tell: Tell = lambda done, of:
     # The first is as recorded.
     for_rate = sessions[0].threshold_for(request.per_hour) if sessions[0].hours else None
     threshold, chosen = _threshold(request, model, for_rate)
+    # One detector in all conditions.
+    detector = sessions[0].at(threshold)
+    fixed = [Session(session.tracks, detector, settles=False) for session in sessions]
     outcomes = tuple(
-        Outcome(condition.name, found, Operation.of(session, threshold), tuple(session.curve()))
-        for condition, found, session in zip(request.conditions, metrics, sessions, strict=True)
+        Outcome(condition.name, found, Operation.of(of_one, threshold), tuple(session.curve()))
+        for condition, found, of_one, session in zip(request.conditions, metrics, fixed, sessions, strict=True)
     )
     evaluation = _evaluation(model, request, heard, sessions[0], threshold, chosen, for_rate, outcomes)
-    false = sessions[0].tally(threshold).false
+    false = fixed[0].tally(threshold).false
     return Found(evaluation, false, {recording.name: recording for recording in heard.recordings})
 
 
@@ -220,6 +226,7 @@ def _evaluation(
         hours=session.hours,
         streaming=request.streaming,
         threshold=threshold,
+        released_under=session.at(threshold).hysteresis_low,
         chosen=chosen,
         per_hour=request.per_hour,
         for_rate=None if for_rate is None else Operation.of(session, for_rate),

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from search.evaluate.evaluation import Evaluation, Operation
-from trainables.stream.intervals import hours_to_show
+from trainables.intervals import hours_to_show
 
 CLIP_COLUMNS = {"pauc": "pAUC", "eer": "EER", "f1": "F1 at 0.5", "frr_at_fpr": "missed at 1 % FPR"}
 NOTHING = "-"
@@ -28,6 +28,10 @@ def print_evaluation(found: Evaluation) -> None:
 def sentences(found: Evaluation) -> list[str]:
     """What the figures allow to say."""
     told = []
+    if found.released_under > found.streaming.hysteresis_low:
+        told.append(f"note: half of all sound scores {found.streaming.hysteresis_low:g} and more, so that a detector "
+                    f"released under that would stay on; it is released under {found.released_under:.3g} here: set "
+                    "hysteresis_low so")  # fmt: skip
     if found.for_rate and found.for_rate.false_accepts:
         rate, misses = found.for_rate.false_accepts, found.for_rate.misses
         missed = f", missing {misses}" if misses else ""

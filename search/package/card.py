@@ -89,7 +89,7 @@ def _metrics(shipped: ConfirmedStudent, measured: Measured) -> str:
     found, winner = shipped.found, shipped.winner
     metric = found.objective.metric
     spreads: dict[str, Spread] = {
-        name: found.spread(winner, name) for name in (metric, f"test_{metric.removeprefix('val_')}", "test_f1")
+        name: found.spread(winner, name) for name in (metric, found.objective.test_metric, "test_f1")
     }
     confirmed = "; ".join(f"{name} {spread}" for name, spread in dict.fromkeys(spreads.items()))
     told = "".join(f"- {sentence}.\n" for sentence in sentences(found))

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from search.confirm.results import Arm, Confirmation
 from search.home import SweepFolder
-from search.record.results import BestTrial, SweepResults
+from search.record.results import BestTrial, SweepResults, no_such_student
 from spaces.errors import COMMAND_LINE, Fault, InputError
 from spaces.sweep import SweepConfig
 from trainables.kept import WEIGHTS_FILE
@@ -46,8 +46,7 @@ class ConfirmedStudent:
         results = SweepResults.read(folder)
         name = folder.path.name
         if student is not None and student not in results.sweep.students:
-            remedy = f"is no student of this sweep; choose among {', '.join(results.sweep.students)}"
-            raise InputError(Fault(COMMAND_LINE, "--student", student, remedy))
+            raise InputError(no_such_student(results.sweep, student))
         best = results.to_export(student)
         if best is None or best.confirmation is None or best.confirmation.winner is None:
             which = f"{student} is not" if student else "no student is"

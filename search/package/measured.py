@@ -6,10 +6,10 @@ from importlib import metadata
 from typing import Any
 
 from search.package.confirmed import ConfirmedStudent
-from search.package.figures import Figure
 from search.package.memory import BOARDS, SizeTarget
 from search.package.onnx_student import Latency
 from search.package.parity import FloatParity, Int8Parity
+from trainables.intervals import Estimate
 from trainables.size import StudentSize
 
 VERSION = 1  # of package.json; raise it when a reader of the old would misread the new
@@ -34,8 +34,8 @@ class Measured:
 
     threshold: float
     fpr: float
-    float_: Mapping[str, Figure]
-    int8: Mapping[str, Figure]
+    float_: Mapping[str, Estimate]
+    int8: Mapping[str, Estimate]
     parity: FloatParity
     int8_parity: Int8Parity
     latency: Mapping[str, Latency]

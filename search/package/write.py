@@ -1,10 +1,7 @@
 """Writing the package: every file, what was measured of them, the card; whole or not at all."""
 
 import json
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
@@ -19,6 +16,7 @@ from search.package.memory import activation_kb
 from search.package.onnx_student import OnnxStudent, machine, measure
 from search.package.parity import FloatParity, SplitScores, int8_parity
 from search.screen.steps import Steps, Tell
+from search.whole import whole_folder
 from trainables.audio.check import LoadedClips
 from trainables.audio.entries import SPLITS
 from trainables.corpus.recipe import clips_fingerprint
@@ -42,7 +40,7 @@ def write_package(shipped: ConfirmedStudent, clips: LoadedClips, out: Path, step
         ParityError: ONNX says something else than torch.
         InputError: a clip is no longer what was checked.
     """
-    with _whole(out) as folder:
+    with whole_folder(out) as folder:
         with step("converting to ONNX"):
             model = _convert(shipped, clips, folder)
         with step("comparing and measuring") as tell:
@@ -103,18 +101,3 @@ def _measure(
 def _counts(clips: LoadedClips, split: str) -> dict[str, int]:
     labels = [loaded.clip.label for loaded in clips.clips if loaded.clip.split == split]
     return {"wake words": sum(labels), "others": len(labels) - sum(labels)}
-
-
-@contextmanager
-def _whole(out: Path) -> Iterator[Path]:
-    """A folder beside ``out`` that takes its place if all goes well, and else is gone."""
-    out = out.absolute()
-    new = out.with_name(f".{out.name}.{os.getpid()}.new")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    try:
-        yield new
-        # An empty folder gives way; onto another the renaming fails.
-        new.rename(out)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)

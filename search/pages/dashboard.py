@@ -13,30 +13,21 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from search.pages.page import LOOPBACK, Page, show_page
+from search.pages.page import Page, Showing, show_page
 from spaces.errors import COMMAND_LINE, Fault, InputError
 
 READING = {"GET", "HEAD"}
 REFUSAL = b'{"reason": "this page only shows the record of a sweep; `distune` alone writes it"}'
 
 
-def open_dashboard(
-    journal: Path,
-    notes: Path,
-    port: int | None = None,
-    open_browser: bool = True,
-    say: Callable[[str], None] = print,
-) -> None:
+def open_dashboard(journal: Path, showing: Showing) -> None:
     """Show a sweep's studies in optuna-dashboard; returns on Ctrl-C, or at once where it is running already.
 
     Args:
         journal: the sweep's record, which a driver may be writing meanwhile.
-        notes: folder in which a dashboard that runs is noted, for the next call to find.
-        port: on loopback; ``None`` takes a free one.
-        say: where the links go, one a study.
 
     Raises:
-        InputError: nothing is recorded yet, or the port is taken.
+        InputError: nothing is recorded yet, or host or port cannot be listened on.
         RuntimeError: it did not come up; the message ends with what it wrote.
     """
     studies = _study_ids(journal)
@@ -47,14 +38,15 @@ def open_dashboard(
     def links(url: str) -> list[str]:
         return [f"{name}: {url}/dashboard/studies/{study_id}" for name, study_id in studies.items()]
 
-    def command(port: int) -> list[str]:
-        return [sys.executable, "-m", "search.pages.dashboard", str(journal.absolute()), str(port)]
+    def command(host: str, port: int) -> list[str]:
+        return [sys.executable, "-m", "search.pages.dashboard", str(journal.absolute()), host, str(port)]
 
     # The command runs in an empty folder, and must find this package all the same.
     found = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {"PYTHONPATH": os.pathsep.join(found)}
-    page = Page("Optuna dashboard", command, "/api/meta", identity=str(journal.absolute()), environment=environment)
-    show_page(page, links, notes, port, open_browser, say)
+    identity = str(journal.absolute())
+    page = Page("Optuna dashboard", command, "/api/meta", identity, environment, open_to="read")
+    show_page(page, links, showing)
 
 
 def only_shown(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
@@ -90,17 +82,18 @@ class _Silent(WSGIRequestHandler):
         """Nobody reads a line a request."""
 
 
-def _serve(journal: str, port: int) -> None:
+def _serve(journal: str, host: str, port: int) -> None:
     from optuna_dashboard import wsgi
 
     storage = JournalStorage(JournalFileBackend(journal))
-    with make_server(LOOPBACK, port, only_shown(wsgi(storage)), _Server, _Silent) as server:
+    with make_server(host, port, only_shown(wsgi(storage)), _Server, _Silent) as server:
         server.serve_forever()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("journal")
+    parser.add_argument("host")
     parser.add_argument("port", type=int)
     given = parser.parse_args()
-    _serve(given.journal, given.port)
+    _serve(given.journal, given.host, given.port)

@@ -17,7 +17,7 @@ OVER = {
 
 def test_metric(results: SweepResults) -> str:
     """The objective on the test clips, which no choice was made by."""
-    return f"test_{results.sweep.objective.metric.removeprefix('val_')}"
+    return results.sweep.objective.test_metric
 
 
 def gains(results: SweepResults, students: Sequence[str]) -> dict[tuple[str, str], Gain]:

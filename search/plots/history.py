@@ -25,8 +25,10 @@ def history(results: SweepResults, students: Sequence[str]) -> Plot | None:
     figure, looks = styled(), looks_of(list(results.sweep.students))
     for student, ended in found.items():
         _add(figure, student, ended, looks[student], is_alone=len(found) == 1)
-    teacher = results.facts["teacher_metrics"]["val"][results.sweep.objective.metric.removeprefix("val_")]
-    rule(figure, teacher, "teacher")
+    # A teacher answers clips alone: there is nothing to say of it on a stream.
+    teacher = results.facts["teacher_metrics"]["val"].get(results.sweep.objective.metric.removeprefix("val_"))
+    if teacher is not None:
+        rule(figure, teacher, "teacher")
     figure.update_layout(xaxis_title="trial", yaxis_title=objective_of(results))
     rows = [
         (student, trial.number, STATES[trial.state], last_epoch(trial), value, so_far)
@@ -38,7 +40,8 @@ def history(results: SweepResults, students: Sequence[str]) -> Plot | None:
         "How the best grew",
         "A mark a trial (a thin cross where early stopping ended it), a line for the best of those that ran to their "
         "end. A line that still rises at its end asks for more trials.",
-        " ".join(_told(student, ended) for student, ended in found.items()) + f" The teacher has {teacher:.3f}.",
+        " ".join(_told(student, ended) for student, ended in found.items())
+        + ("" if teacher is None else f" The teacher has {teacher:.3f}."),
         figure,
         Data.of(("student", "trial", "state", "epochs", "its best", "best so far"), rows),
     )

@@ -78,7 +78,8 @@ def spelt(metric: str) -> str:
     """A metric as people write it: ``test_pauc`` is ``test pAUC``."""
     split, _, name = metric.partition("_")
     names = {"pauc": "pAUC", "auc": "AUC", "f1": "F1", "eer": "EER", "frr_at_fpr": "FRR at FPR",
-             "frr_at_fah": "FRR at false accepts an hour", "fpr": "FPR", "fnr": "FNR"}  # fmt: skip
+             "frr_at_fah": "FRR at false accepts an hour", "fpr": "FPR", "fnr": "FNR",
+             "stream_frr_at_fah": "FRR at false accepts an hour of the stream"}  # fmt: skip
     splits = {"val": "validation", "test": "test", "train": "training"}
     return f"{splits.get(split, split)} {names.get(name, name)}"
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from search.home import Home
+from search.prepare.data import read_data, storage_of
+from search.prepare.listening import find_stream, stream_recipe
 from search.prepare.teacher_pass import plan_pass
 from search.propose.rehearsal import load_spaces
 from search.propose.warm_start import Source, read_sources
@@ -17,14 +19,14 @@ from search.screen.steps import Steps
 from spaces.errors import Fault, InputError, gathering, refuse
 from spaces.space import LAYERS, Space
 from spaces.sweep import SweepConfig
-from trainables.audio.check import load_clips
 from trainables.audio.entries import SPLITS
-from trainables.audio.views import ViewMaker
 from trainables.corpus.build import build_corpus
 from trainables.corpus.logits import fit_on_corpus, teacher_metrics, write_logits
 from trainables.corpus.ranking import layer_scores, probes_on_corpus
 from trainables.corpus.recipe import Recipe
 from trainables.corpus.store import n_of_each_label, read_teachers
+from trainables.corpus.stored import bring_stored, publish
+from trainables.stream.heard import make_stream
 from trainables.teachers.base import Teacher
 from trainables.teachers.load import load_teacher
 from trainables.teachers.probe import LayerRow
@@ -37,22 +39,26 @@ class Shared:
     """What was made.
 
     Attributes:
-        corpus: its folder.
+        corpus: its folder on this machine.
+        read_from: where trials find it, a folder that all nodes see, or a URI on storage.
         teacher: fitted; its head's logits are in the corpus.
         teacher_metrics: split to metrics of the teacher itself.
         spaces: each student's search space, with the sweep's fixed keys.
         probes: of each teacher layer, where a student searches layers.
         sources: student to the earlier trials that its study starts from.
-        origin: what the corpus and its logits were made of.
+        origin: what the corpus, its logits and the stream were made of.
+        stream: name of the objective's stream beside the corpus; none without one.
     """
 
     corpus: Path
+    read_from: str
     teacher: Teacher
     teacher_metrics: dict[str, dict[str, float]]
     spaces: dict[str, Space]
     probes: list[LayerRow]
     sources: dict[str, list[Source]]
     origin: Origin
+    stream: str | None
 
     @property
     def n_layers(self) -> int:
@@ -66,6 +72,7 @@ class Shared:
         return {
             "corpus": str(self.corpus),
             "head": self.teacher.head_fingerprint,
+            "stream": self.stream,
             "clips": {
                 "path": clips.settings["data.path"],
                 "fingerprint": clips.fingerprint,
@@ -95,6 +102,7 @@ def make_shared(sweep: SweepConfig, home: Home, step: Steps) -> Shared:
     """
     faults: list[Fault] = []
     teacher = None
+    storage = storage_of(sweep, faults)
     with gathering(faults):
         sources = read_sources(sweep, home)
     with gathering(faults):
@@ -103,21 +111,28 @@ def make_shared(sweep: SweepConfig, home: Home, step: Steps) -> Shared:
     with gathering(faults):
         planned = plan_pass(sweep)
     with gathering(faults):
-        views = ViewMaker(sweep.data.views)
-    with gathering(faults), step("reading clips") as progress:
-        clips = load_clips(sweep.data, progress, home.sounds)
+        recordings = find_stream(sweep)
+    with gathering(faults):
+        clips, views, origins = read_data(sweep.data, home, step)
     refuse(faults)
+    heard = stream_recipe(sweep, recordings, clips)
     assert teacher is not None  # refused above
     for note in clips.report.notes:
         log.info("%s: %s", sweep.data.path, note)
     with step("teacher pass") as progress, planned as where:
         teacher.to(where.device, where.precision)
-        recipe = Recipe(clips, views, teacher.members)
+        recipe = Recipe(clips, views, teacher.members, origins)
+        if storage:
+            bring_stored(recipe.fingerprint, storage, home.cache)
         corpus = build_corpus(recipe, home.corpora, progress, where.fill)
     if not teacher.fitted:
         with step("fitting the teacher's head"):
             teacher = fit_on_corpus(teacher, corpus)
     write_logits(corpus, teacher)
+    stream = None
+    if heard:
+        with step("listening to the stream") as progress:
+            stream = make_stream(heard, corpus, progress).name
     metrics = teacher_metrics(corpus, teacher, sweep.objective)
     _refuse_a_weak_teacher(sweep, metrics["val"]["f1"])
     probes: list[LayerRow] = []
@@ -126,7 +141,12 @@ def make_shared(sweep: SweepConfig, home: Home, step: Steps) -> Shared:
             probes = probes_on_corpus(teacher, corpus)
         told = ", ".join(f"{layer} ({score:.3f})" for layer, score in layer_scores(probes).items())
         log.info("teacher layers by linear probe (validation pAUC): %s", told)
-    return Shared(corpus, teacher, metrics, spaces, probes, sources, origin_of(sweep, recipe, teacher))
+    read_from = str(corpus)
+    if storage:
+        with step("sharing the corpus") as progress:
+            read_from = publish(corpus, storage, home.cache, progress)
+    origin = origin_of(sweep, recipe, teacher, heard)
+    return Shared(corpus, read_from, teacher, metrics, spaces, probes, sources, origin, stream)
 
 
 def _refuse_a_weak_teacher(sweep: SweepConfig, f1: float) -> None:

@@ -1,17 +1,22 @@
 """Where the teacher pass runs, decided from the sweep: in this process, or on a pool of Ray actors."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import ray
 import torch
 
-from search.prepare.teacher_pool import fill_by_pool, places
-from search.run.resources import start_ray
+from search.prepare.teacher_pool import fill_by_pool
+from search.run.resources import may_have, start_ray, workers_called
 from spaces.sweep import SweepConfig
 from trainables.corpus.build import Fill
 from trainables.corpus.fill import fill_here
+from trainables.corpus.recipe import Recipe
+from trainables.corpus.shards import Shard
+from trainables.storage.path import StoragePath
 from trainables.teachers.base import Precision, fastest_device
 from trainables.teachers.precision import native_precision, settle
 
@@ -45,8 +50,15 @@ def _pool(sweep: SweepConfig) -> Iterator[Pass]:
     if not running:
         start_ray(sweep.resources)
     try:
-        native = native_precision(on_gpu=any(place.n_gpus for place in places()))
-        yield Pass("cpu", settle(sweep.teacher, native), fill_by_pool)
+        on_gpu, storage = may_have(sweep.resources, "GPU"), sweep.resources.storage
+        by_pool = partial(fill_by_pool, storage=StoragePath(storage)) if storage else fill_by_pool
+
+        def fill(recipe: Recipe, folder: Path, shards: Sequence[Shard], on_shard: Callable[[Shard], None]) -> None:
+            if shards:
+                with workers_called(sweep.resources, "GPU" if on_gpu else "CPU"):
+                    by_pool(recipe, folder, shards, on_shard)
+
+        yield Pass("cpu", settle(sweep.teacher, native_precision(on_gpu)), fill)
     finally:
         if not running:
             ray.shutdown()

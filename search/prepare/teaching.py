@@ -8,11 +8,12 @@ from pathlib import Path
 import torch
 
 from search.home import Home
+from search.prepare.data import read_data
 from search.screen.steps import Steps
 from spaces.errors import COMMAND_LINE, Fault, gathering, refuse
 from spaces.sections import Data
 from spaces.sections import Teacher as TeacherConfig
-from trainables.audio.check import LoadedClips, load_clips, stream
+from trainables.audio.check import LoadedClips, stream
 from trainables.audio.entries import SPLITS, Split
 from trainables.audio.views import ViewMaker
 from trainables.corpus.build import build_corpus
@@ -81,9 +82,7 @@ def prepare(
     if teacher:
         faults += _block_faults(teacher, unfreeze)
     with gathering(faults):
-        views = ViewMaker(data.views)
-    with gathering(faults), step("reading clips") as progress:
-        clips = load_clips(data, progress, home.sounds)
+        clips, views, _ = read_data(data, home, step)
     refuse(faults)
     return teacher, Lesson(clips, views, home, step)
 

@@ -15,12 +15,13 @@ import optuna
 from optuna.storages import BaseStorage
 
 from search.record.narrowing import Change, changes_of
-from search.record.origin import Origin
+from search.record.origin import Origin, Part
 from spaces.errors import Fault, refuse
 from spaces.space import Space
 from spaces.sweep import SweepConfig
 
 ATTRIBUTE = "identity"
+ABSENT = Part("", {})._asdict()
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ class Identity:
 
     Args:
         origin: see `search.record.origin`, as JSON.
-        objective: the sweep's, as JSON.
+        objective: the sweep's, as JSON; which stream it is of stands in the origin, by its content.
         epochs: of a trial that runs to its end.
         space: with the sweep's fixed keys, as JSON.
     """
@@ -44,7 +45,7 @@ class Identity:
     @classmethod
     def of(cls, sweep: SweepConfig, student: str, space: Space, origin: Origin) -> Self:
         parts = {name: part._asdict() for name, part in origin.items()}
-        objective = sweep.objective.model_dump(mode="json")
+        objective = sweep.objective.model_dump(mode="json", exclude={"stream"})
         # As it would be read from the record, where a tuple is a list.
         return cls(*json.loads(json.dumps([parts, objective, sweep.epochs_of(student), space.model_dump(mode="json")])))
 
@@ -97,8 +98,8 @@ def _recorded(storage: BaseStorage, study: optuna.Study, current: Identity) -> I
 
 def _of_origin(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[Change]:
     """Of each part whose content changed, the settings that differ; where none does, the part itself."""
-    for name, part in current.items():
-        before = recorded[name]
+    for name in {**recorded, **current}:
+        before, part = (origin.get(name) or ABSENT for origin in (recorded, current))
         if part["fingerprint"] != before["fingerprint"]:
             differing = [*_of_keys("", before["settings"], part["settings"])]
             yield from differing or [Change(name, before["fingerprint"][:12], part["fingerprint"][:12])]

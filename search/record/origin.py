@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from spaces.sweep import SweepConfig
 from trainables.corpus.recipe import Recipe
+from trainables.stream.heard import Recipe as StreamRecipe
 from trainables.teachers.base import Teacher
 
 
@@ -24,8 +25,8 @@ Origin = Mapping[str, Part]
 """What is shared to what it is."""
 
 
-def origin_of(sweep: SweepConfig, recipe: Recipe, teacher: Teacher) -> Origin:
-    """The parts of a sweep's corpus and its logits.
+def origin_of(sweep: SweepConfig, recipe: Recipe, teacher: Teacher, stream: StreamRecipe | None = None) -> Origin:
+    """The parts of a sweep's corpus and its logits, and of the stream that trials are measured on, if there is one.
 
     Args:
         teacher: fitted, in the precision that it computed in.
@@ -33,7 +34,7 @@ def origin_of(sweep: SweepConfig, recipe: Recipe, teacher: Teacher) -> Origin:
     data, chosen = sweep.data.model_dump(mode="json"), sweep.teacher
     counts = {f"data: clips of {split}": n for split, n in recipe.n_clips.items()}
     precisions = sorted({member.precision for member in teacher.members.values()})
-    return {
+    parts = {
         "the clips": Part(
             recipe.clips_fingerprint,
             {f"data.{key}": data[key] for key in ("path", "keyword", "split_seed")} | counts,
@@ -52,3 +53,6 @@ def origin_of(sweep: SweepConfig, recipe: Recipe, teacher: Teacher) -> Origin:
         ),
         "the teacher's head": Part(teacher.head_fingerprint, {"teacher.mixing": chosen.mixing}),
     }
+    if stream:
+        parts["the stream"] = Part(stream.fingerprint, {"objective.stream": str(sweep.objective.stream)})
+    return parts

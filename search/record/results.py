@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial
 from search.confirm.arms import with_seed
 from search.confirm.results import Arm, Confirmation, read_confirmation, study_name
 from search.home import NOT_RECORDED, SweepFolder
+from search.record.at_work import AtWork, trials_at_work
 from search.record.budget import Spent
 from search.record.pareto import front as pareto_front
 from search.record.states import TrialState
@@ -28,6 +29,12 @@ STOPPED = "stopped"
 Waiting = optuna.trial.TrialState.WAITING
 Complete = optuna.trial.TrialState.COMPLETE
 Pruned = optuna.trial.TrialState.PRUNED
+
+
+def no_such_student(sweep: SweepConfig, student: str) -> Fault:
+    """Of an option that names a student whom the sweep lacks."""
+    remedy = f"is no student of this sweep; choose among {', '.join(sweep.students)}"
+    return Fault(COMMAND_LINE, "--student", student, remedy)
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,7 @@ class SweepResults:
         confirmed: student to what confirming its winner came to, for students where that has begun.
         spent: hours of all its runs.
         stopped: when the user stopped it, where it has not gone on since.
+        at_work: the trials that reported last, search's and confirming ones; of a driver that was killed, its last.
         folder: where it is recorded.
     """
 
@@ -86,6 +94,7 @@ class SweepResults:
     confirmed: Mapping[str, Confirmation] = field(default_factory=dict)
     spent: Spent = field(default_factory=Spent)
     stopped: datetime.datetime | None = None
+    at_work: tuple[AtWork, ...] = ()
     folder: SweepFolder | None = None
 
     @classmethod
@@ -119,6 +128,7 @@ class SweepResults:
                 student: read_confirmation(student, sweep.objective, study) for student, study in confirming.items()
             },
             spent=Spent.recorded(storage, sweep.name),
+            at_work=(*trials_at_work(searching, "search"), *trials_at_work(confirming, "confirm")),
             stopped=_stopped([*searching.values(), *confirming.values()]),
             folder=folder,
         )
@@ -133,6 +143,17 @@ class SweepResults:
     def n_unconfirmed(self) -> int:
         """Confirming runs that are yet to end."""
         return sum(found.n_missing for found in self.confirmed.values())
+
+    @property
+    def failures(self) -> dict[str, list[str]]:
+        """Why trials failed, each reason once, and which, as ``tiny_conv 3``."""
+        found: dict[str, list[str]] = {}
+        for student, trials in self.trials.items():
+            for trial in trials:
+                if TrialState.of_optuna(trial.state) is TrialState.FAILED:
+                    reason = str(trial.user_attrs.get("reason", "no reason was recorded"))
+                    found.setdefault(reason, []).append(f"{student} {trial.number}")
+        return found
 
     @property
     def limit_reached(self) -> str | None:

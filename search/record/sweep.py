@@ -93,8 +93,10 @@ class SweepRecord(TrialRecord):
     def propose(self, student: str) -> Proposal | None:
         """A new trial; ``None`` where the student's space holds nothing new."""
         while self.missing(student) or not self.studies[student].user_attrs.get(EXHAUSTED):
-            number = self._begin(student)
-            if self._accept(student, number):
+            with self.together():
+                number = self._begin(student)
+                accepted = self._accept(student, number)
+            if accepted:
                 return self.begun(student, number)
         return None
 

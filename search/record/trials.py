@@ -7,19 +7,22 @@ here as it happens. Which trials there are to be is for the subclasses to say.
 import datetime
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import optuna
-from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
+from search.record.journal import PATIENCE_SECONDS
 from search.record.results import STOPPED, begun_trials
 from search.record.states import TrialState
+from search.record.together import Journal
 from spaces.space import Space
 from spaces.sweep import SweepConfig
 from spaces.trial import TrialConfig
+from trainables.patience import patiently
+from trainables.storage.path import StoragePath, located
 
 Running = optuna.trial.TrialState.RUNNING
 
@@ -52,7 +55,7 @@ class TrialRecord(ABC):
     spaces: Mapping[str, Space]
     stage: Literal["search", "confirm"] = "search"
 
-    def __init__(self, sweep: SweepConfig, storage: BaseStorage, studies: Mapping[str, optuna.Study]) -> None:
+    def __init__(self, sweep: SweepConfig, storage: Journal, studies: Mapping[str, optuna.Study]) -> None:
         self.sweep, self.storage, self.studies = sweep, storage, studies
         for student, study in studies.items():
             for trial in study.get_trials(deepcopy=False, states=(Running,)):
@@ -91,12 +94,16 @@ class TrialRecord(ABC):
         """A trial that is recorded as running, to go on from its last checkpoint."""
         trial = self._trial(student, number)
         checkpoint = trial.user_attrs.get("checkpoint")
-        if checkpoint and not Path(checkpoint).exists():
+        place = checkpoint and StoragePath(located(checkpoint))
+        if place and not patiently(place.exists, "a trial's checkpoint", PATIENCE_SECONDS):
             checkpoint = None  # Ray's folder was thrown away
-        reported = max(trial.intermediate_values, default=0)
-        return Proposal(student, number, self.config_of(student, trial), checkpoint, reported)
+        return Proposal(student, number, self.config_of(student, trial), checkpoint, self.reached(student, number))
 
     # What happens
+
+    def together(self) -> AbstractContextManager[None]:
+        """Write what is recorded in the block at once, see `Journal.together`."""
+        return self.storage.together()
 
     def report(self, student: str, number: int, epoch: int, value: float, *, stopped: bool = False) -> None:
         """Record the objective after an epoch; an epoch repeated after a resume is recorded once.
@@ -111,6 +118,10 @@ class TrialRecord(ABC):
         if epoch not in trial.intermediate_values:
             # Not through optuna.Trial: making one draws from the sampler.
             self.storage.set_trial_intermediate_value(trial._trial_id, epoch, value)
+
+    def reached(self, student: str, number: int) -> int:
+        """The last epoch that was recorded of a trial, 0 before the first."""
+        return max(self._trial(student, number).intermediate_values, default=0)
 
     def noted(self, student: str, number: int, key: str) -> Any:
         """A fact that was noted of a trial, ``None`` where it was not."""

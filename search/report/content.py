@@ -18,8 +18,8 @@ from search.report import tables
 from search.report.standing import Standing, standing_of
 from search.report.verdict import Verdict, verdict_of
 from search.screen.confirm import sentences
-from search.tracking.store import without_password
 from spaces.errors import Fault, InputError
+from spaces.secrets import without_password
 from spaces.sections import Tracking
 
 TERMS = [

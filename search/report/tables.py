@@ -104,7 +104,7 @@ def searched(results: SweepResults, folder: SweepFolder) -> Rows:
     """What was searched, on which data, by which teacher."""
     sweep, teacher = results.sweep, results.facts["teacher_metrics"]
     told = ", ".join(_clips(results, folder))
-    name = results.sweep.objective.metric.removeprefix("val_")
+    name = sweep.objective.test_metric.removeprefix("test_")
     quality = "; ".join(
         f"{words} {spelt(f'x_{name}').removeprefix('x ')} {metrics[name]:.3f}, F1 {metrics['f1']:.3f}"
         for split, words in SPLITS.items()
@@ -193,13 +193,7 @@ WORDS = {TrialState.FINISHED: "finished", TrialState.PRUNED: "stopped early", Tr
 
 def failures(results: SweepResults) -> Data:
     """Why trials and confirming runs failed, each reason once."""
-    reasons: dict[str, list[str]] = {}
-    for student, trials in results.trials.items():
-        for trial in trials:
-            if TrialState.of_optuna(trial.state) is TrialState.FAILED:
-                reason = str(trial.user_attrs.get("reason", "no reason was recorded"))
-                reasons.setdefault(reason, []).append(f"{student} {trial.number}")
-    rows = [(", ".join(which), reason) for reason, which in reasons.items()]
+    rows = [(", ".join(which), reason) for reason, which in results.failures.items()]
     rows += [
         (f"{student}, confirming", told) for student, found in results.confirmed.items() for told in found.failures
     ]

@@ -9,6 +9,9 @@ from ray import cloudpickle
 from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError
 from ray.tune.experiment import Trial
 
+from search.owned import is_own
+from trainables.patience import tells_of_storage
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -17,31 +20,36 @@ class Failure:
     Args:
         reason: in one line.
         out_of_memory: its GPU had no room for it.
-        worker_died: its process or its machine ended under it, which says nothing against the trial.
+        worker_died: its process, its machine or its storage ended under it, which says nothing against the trial.
+        preempted: its machine was taken away, as had been announced.
     """
 
     reason: str
     out_of_memory: bool = False
     worker_died: bool = False
+    preempted: bool = False
 
     @classmethod
     def of(cls, trial: Trial) -> Self:
         """Of a trial that Tune just reported as failed."""
         # Not trial.get_error(): it reads a copy that Tune makes after its callbacks ran.
-        if trial.pickled_error_file is None:
+        if trial.pickled_error_file is None or not is_own(Path(trial.pickled_error_file)):
             return cls(_last_line(Path(trial.error_file).read_text(encoding="utf-8")))
         error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
         error = error.cause if isinstance(error, RayTaskError) else error
         if isinstance(error, RayActorError) and error.actor_init_failed:
             # It raised in its setup; Ray keeps the traceback as text alone.
             reason = _last_line(str(error))
-            return cls(reason, out_of_memory=reason.startswith(f"{torch.OutOfMemoryError.__module__}.OutOfMemoryError"))
+            no_memory = reason.startswith(f"{torch.OutOfMemoryError.__module__}.OutOfMemoryError")
+            return cls(reason, out_of_memory=no_memory, worker_died=tells_of_storage(reason))
         if isinstance(error, ActorUnavailableError):
             return cls("its worker, or the node of it, no longer answers", worker_died=True)
         if isinstance(error, RayError):
-            return cls(_cause_of_death(str(error)), worker_died=True)
-        told = " ".join(str(error).split())
-        return cls(f"{type(error).__name__}: {told}", out_of_memory=isinstance(error, torch.OutOfMemoryError))
+            preempted = isinstance(error, RayActorError) and error.preempted
+            return cls(_cause_of_death(str(error)), worker_died=True, preempted=preempted)
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        no_memory = isinstance(error, torch.OutOfMemoryError)
+        return cls(reason, out_of_memory=no_memory, worker_died=tells_of_storage(reason))
 
 
 def _last_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Ending a run at the user's wish without losing work: when each trial has saved what it has."""
+"""Ending a run at the user's wish without losing work: each trial stops with its next epoch, and saves it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,9 +9,9 @@ Key = tuple[str, int]
 
 
 class Halt(Stopper):
-    """Ends the run once it was asked for and every trial at work has a checkpoint from after that.
+    """Ends the run once it was asked for and no trial is at work any more that was so before.
 
-    Like a budget, it ends no trial: in the record they keep running, and go on when the sweep does.
+    Their ends are the scheduler's to ask for. In the record they keep running, and go on when the sweep does.
 
     Args:
         asked: whether the user wants an end; asked often.
@@ -20,7 +20,6 @@ class Halt(Stopper):
     def __init__(self, asked: Callable[[], bool]) -> None:
         self._asked = asked
         self._at_work: set[Key] = set()
-        self._saved: set[Key] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles it for a restore of its own, which distune never asks for."""
@@ -31,12 +30,9 @@ class Halt(Stopper):
         return self._asked()
 
     def started(self, key: Key) -> None:
-        self._at_work.add(key)
-
-    def saved(self, key: Key) -> None:
-        """A trial's checkpoint is on disk."""
-        if self.wanted:
-            self._saved.add(key)
+        """A trial is at work; one that waited for room that the others left has nothing to lose yet."""
+        if not self.wanted:
+            self._at_work.add(key)
 
     def ended(self, key: Key) -> None:
         self._at_work.discard(key)
@@ -46,4 +42,4 @@ class Halt(Stopper):
         return False
 
     def stop_all(self) -> bool:
-        return self.wanted and self._at_work <= self._saved
+        return self.wanted and not self._at_work

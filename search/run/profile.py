@@ -15,7 +15,12 @@ from rich.table import Table
 
 from search.screen.steps import Steps, Tell
 
-IN_A_RESULT = {"setup_seconds": "start", "train_seconds": "training", "val_seconds": "validation"}
+IN_A_RESULT = {
+    "setup_seconds": "start",
+    "train_seconds": "training",
+    "val_seconds": "validation",
+    "stream_seconds": "the stream",
+}
 """What a trial measures itself, and what it is called."""
 GATHERING = "data_seconds"
 
@@ -84,7 +89,8 @@ class Profile:
         """Take in a trial's result."""
         spent = self.trials.setdefault(key[0], defaultdict(float))
         for name, part in IN_A_RESULT.items():
-            spent[part] += result.get(name, 0.0)
+            if name in result:
+                spent[part] += result[name]
         self.gathering[key[0]] += result.get(GATHERING, 0.0)
         if result.get(SHOULD_CHECKPOINT):
             self._saving_since[key] = self._clock()

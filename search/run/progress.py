@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
+from search.record.at_work import WHERE
 from search.record.trials import TrialRecord
 from search.run.meter import SECONDS_BETWEEN_NOTES, Meter
 
@@ -12,7 +14,7 @@ Key = tuple[str, int]
 
 
 class Progress:
-    """Notes seconds, share of a GPU, and first and last alignment loss of trials at work.
+    """Notes seconds, share of a GPU, place, and first and last alignment loss of trials at work.
 
     Args:
         clock: seconds, never running back.
@@ -22,6 +24,9 @@ class Progress:
         self.record, self.meter, self._clock = record, meter, clock
         self._noted: dict[Key, float] = {}
         self._alignment: dict[Key, tuple[float, float]] = {}
+        # A driver that was killed left its trials where they were.
+        for left in record.left_over():
+            self._place((left.student, left.number), None)
 
     @property
     def at_work(self) -> list[Key]:
@@ -36,6 +41,10 @@ class Progress:
         if alignment := self.record.noted(*key, "alignment"):
             self._alignment[key] = alignment[0], alignment[1]
 
+    def placed(self, key: Key, where: Mapping[str, Any]) -> None:
+        """A trial says where it runs."""
+        self._place(key, dict(where))
+
     def reported(self, key: Key, metrics: Mapping[str, float]) -> None:
         """A trial finished an epoch."""
         if ALIGNMENT_LOSS in metrics:
@@ -47,6 +56,7 @@ class Progress:
     def ended(self, key: Key) -> None:
         """A trial is at work no longer, whether or not it goes on later; to be told before the record is."""
         self._note(key)
+        self._place(key, None)
         self.meter.stopped(key)
         del self._noted[key]
         self._alignment.pop(key, None)
@@ -56,3 +66,7 @@ class Progress:
         self.record.note(*key, "seconds", round(self.meter.seconds(key), 3))
         if key in self._alignment:
             self.record.note(*key, "alignment", list(self._alignment[key]))
+
+    def _place(self, key: Key, where: dict[str, Any] | None) -> None:
+        if self.record.noted(*key, WHERE) != where:
+            self.record.note(*key, WHERE, where)

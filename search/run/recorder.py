@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from ray.tune import Callback, Checkpoint
@@ -10,9 +11,11 @@ from ray.tune.result import DONE, SHOULD_CHECKPOINT
 
 from search.log import EVENTS
 from search.propose.sizes import size_params
+from search.record.at_work import where_in
 from search.record.states import TrialState
 from search.run.failure import Failure
 from search.run.halt import Halt
+from search.run.leaving import Leaving
 from search.run.meter import Meter
 from search.run.profile import Profile
 from search.run.progress import Progress
@@ -20,10 +23,13 @@ from search.run.scheduler import StudentLadders
 from search.run.searcher import SweepSearcher
 from search.screen.board import SweepBoard
 from search.tracking.tracker import Tracker
+from trainables.storage.path import StoragePath, storage_path
 
 MOST_DEATHS = 3
-"""Workers that a trial may lose. Machines come and go, but what kills one after another is the trial."""
+"""Workers that a trial may lose without a new epoch between. Machines come and go, but what kills one after another at
+the same place is the trial."""
 STOPPED = "stopped by the user"
+GAVE_WAY = "gives way to another sweep; it goes on from its checkpoint"
 OWN_METRICS = ("train_", "val_", "temperature", "learning_rate", "epoch_seconds")
 
 
@@ -43,13 +49,15 @@ class Recorder(Callback):
         profile: Profile,
         meter: Meter,
         halt: Halt | None = None,
+        leaving: Leaving | None = None,
     ) -> None:
         self.searcher, self.record = searcher, searcher.record
         self.ladders, self.tracker, self.board, self.profile = ladders, tracker, board, profile
         self.progress, self.meter = Progress(self.record, meter), meter
         self.metric, self.mode = self.record.sweep.objective.metric, self.record.sweep.objective.mode
-        self.halt = halt or Halt(lambda: False)
-        self._checkpoints: dict[tuple[str, int], Checkpoint] = {}
+        self.halt, self.leaving = halt or Halt(lambda: False), leaving or Leaving()
+        self._checkpoints: dict[tuple[str, int], StoragePath] = {}
+        self._nodes: dict[tuple[str, int], str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks for a restore of its own, which distune never asks for."""
@@ -68,13 +76,19 @@ class Recorder(Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         key, epoch, metrics = _key(trial), result["epoch"], _metrics(result)
-        if self.halt.wanted and not result[DONE]:
+        self._nodes[key] = result.get("node") or self._nodes.get(key, "")
+        if key in self.ladders.gave_way or (not result[DONE] and self.leaving(self._nodes[key])):
             # Tune looks at this after its callbacks.
             result[SHOULD_CHECKPOINT] = True
         self.profile.reported(key, result)
+        if "node" in result:
+            # As all that a trial says at its start alone.
+            self.progress.placed(key, where_in(result))
         if "corpus_placed" in result:
             EVENTS.info("%s %d: corpus %s", *key, result["corpus_placed"])
-        with self.profile.at_work("records"):
+        if "unsaved" in result:
+            EVENTS.warning("%s %d: it goes on without a checkpoint: %s", *key, result["unsaved"])
+        with self.profile.at_work("records"), self.record.together():
             best = self.record.noted(*key, "best")
             # Before the report, which is what a trial that goes on is taken to have behind it.
             if best is None or self._is_better(metrics, best):
@@ -101,14 +115,17 @@ class Recorder(Callback):
         key = _key(trial)
         self.profile.saved(key)
         with self.profile.at_work("records"):
-            self.record.note(*key, "checkpoint", checkpoint.path)
-            if old := self._checkpoints.get(key):
-                old.filesystem.delete_dir(old.path)
-            self._checkpoints[key] = checkpoint
-        self.halt.saved(key)
+            saved = storage_path(checkpoint.filesystem, checkpoint.path)
+            self.record.note(*key, "checkpoint", str(saved))
+            self._delete_checkpoint(key)
+            self._checkpoints[key] = saved
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         key = _key(trial)
+        if key in self.ladders.gave_way:
+            self.ladders.gave_way.remove(key)
+            self._goes_on(key, STOPPED if self.halt.wanted else GAVE_WAY)
+            return
         if key in self.ladders.stopped_at:
             self._end(key, TrialState.PRUNED)
             return
@@ -117,14 +134,14 @@ class Recorder(Callback):
         self._end(key, TrialState.FINISHED, f"no better {self.metric} in {patience} epochs" if ran_out else None)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        key, share, failure = _key(trial), trial.config["resources"]["gpu"], Failure.of(trial)
+        key, had, failure = _key(trial), trial.config["resources"], Failure.of(trial)
         if key not in self.progress.at_work:
             # It failed in its setup, before Tune told of its start.
             self.on_trial_start(iteration, trials, trial)
-        if failure.out_of_memory and self.searcher.enlarge(*key, share):
-            self._goes_on(key, f"out of memory with {share:g} of a GPU; it goes on with more")
+        if failure.out_of_memory and self.searcher.enlarge(*key, had):
+            self._goes_on(key, f"out of memory with {had['gpu']:g} of a GPU; it goes on with more")
         elif failure.worker_died:
-            self._lost_its_worker(key, failure.reason)
+            self._lost_its_worker(key, failure)
         else:
             self._end(key, TrialState.FAILED, failure.reason)
 
@@ -134,17 +151,20 @@ class Recorder(Callback):
             self.progress.ended(key)
             if self.halt.wanted:
                 self.tracker.end_trial(*key, TrialState.INTERRUPTED, reason=STOPPED)
-                EVENTS.info("%s %d: interrupted, %s", *key, STOPPED)
         self.meter.keep()
 
-    def _lost_its_worker(self, key: tuple[str, int], reason: str) -> None:
-        deaths = [*(self.record.noted(*key, "deaths") or []), reason]
+    def _lost_its_worker(self, key: tuple[str, int], failure: Failure) -> None:
+        reached = self.record.reached(*key)
+        # A trial that gets further each time is not what kills its workers.
+        before = self.record.noted(*key, "deaths") if self.record.noted(*key, "died_after") == reached else None
+        deaths = [*(before or []), *([] if failure.preempted else [failure.reason])]
         self.record.note(*key, "deaths", deaths)
+        self.record.note(*key, "died_after", reached)
         if len(deaths) < MOST_DEATHS:
-            self._goes_on(key, f"{reason}; it goes on from its last checkpoint")
+            self._goes_on(key, f"{failure.reason}; it goes on from its last checkpoint")
         else:
             told = "; ".join(dict.fromkeys(deaths))
-            self._end(key, TrialState.FAILED, f"lost its worker {len(deaths)} times: {told}")
+            self._end(key, TrialState.FAILED, f"lost its worker {len(deaths)} times after epoch {reached}: {told}")
 
     def _goes_on(self, key: tuple[str, int], reason: str) -> None:
         """The trial is run again, in this run or a later one: in the record it keeps running."""
@@ -156,18 +176,27 @@ class Recorder(Callback):
         self.searcher.run_again(*key)
 
     def _end(self, key: tuple[str, int], state: TrialState, reason: str | None = None) -> None:
-        with self.profile.at_work("records"):
+        with self.profile.at_work("records"), self.record.together():
             self.progress.ended(key)
             self.halt.ended(key)
             if reason:
                 self.record.note(*key, "reason", reason)
             self.record.end(*key, state)
+            if state is TrialState.PRUNED:
+                # Most trials are, and nobody goes on from them or takes their weights home.
+                self._delete_checkpoint(key)
             best = self.record.noted(*key, "best") or {}
             EVENTS.info("%s %d: %s%s", *key, state, f", {reason}" if reason else "")
             metrics = {f"best_{name}": best[name] for name in best} | (self.record.noted(*key, "test") or {})
             self.tracker.end_trial(*key, state, metrics=metrics, reason=reason)
             self.board.expect(key[0], self.record.target(key[0]))
             self.board.trial_ended(*key, state, best.get(self.metric), best.get("val_f1"), reason)
+
+    def _delete_checkpoint(self, key: tuple[str, int]) -> None:
+        """That which this run of the sweep saved last of a trial, if any."""
+        if saved := self._checkpoints.pop(key, None):
+            with suppress(OSError):  # a folder that is left over costs room, and nothing else
+                saved.remove()
 
     def _is_better(self, metrics: Mapping[str, float], best: Mapping[str, float]) -> bool:
         new, old = metrics[self.metric], best[self.metric]

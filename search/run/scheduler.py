@@ -7,11 +7,13 @@ from typing import Any
 
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
+from ray.tune.result import DONE
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.record.trials import TrialRecord
 from search.run.ladder import NOBODY_SPARED, Ladder, brackets, rungs
 from search.run.pareto_ladder import ParetoLadder
+from search.run.searcher import SweepSearcher
 from spaces.space import Space
 from spaces.sweep import SweepConfig
 
@@ -73,17 +75,39 @@ class StudentLadders(FIFOScheduler):
 
     Attributes:
         stopped_at: (student, number) to the epoch of the rung where the trial was stopped.
+        gave_way: (student, number) of trials that were stopped for the user's or another sweep's sake, and are to go
+            on later.
+
+    Args:
+        searcher: knows whether a trial is to stop for now.
     """
 
-    def __init__(self, ladders: Mapping[str, Ladder], metric: str) -> None:
+    def __init__(self, ladders: Mapping[str, Ladder], metric: str, searcher: SweepSearcher) -> None:
         super().__init__()
         self.ladders = ladders
         self.objective = metric
         self.stopped_at: dict[tuple[str, int], int] = {}
+        self.gave_way: set[tuple[str, int]] = set()
+        self._searcher = searcher
 
     def on_trial_result(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> str:
         student, number = trial.config["student"], trial.config["number"]
         if self.ladders[student].report(number, result["epoch"], result[self.objective]):
-            return TrialScheduler.CONTINUE
+            if result[DONE] or not self._searcher.gives_way():
+                return TrialScheduler.CONTINUE
+            self.gave_way.add((student, number))
+            return TrialScheduler.STOP
         self.stopped_at[student, number] = result["epoch"]
         return TrialScheduler.STOP
+
+    def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
+        """None in particular: Tune starts those that wait in their order, and its own choice looks through all trials.
+
+        It is asked at every turn of Tune's loop, so here the one idle worker that Tune keeps for a trial to come, and
+        with it a share of a machine, is let go where other sweeps want it and none comes.
+        """
+        if self._searcher.lets_go:
+            controller = tune_controller._tune_controller
+            if controller._actor_cache.num_cached_objects and not controller._actor_cache.total_max_objects:
+                controller._cleanup_cached_actors(force_all=True)
+        return None

@@ -11,6 +11,8 @@ from search.record.states import TrialState
 from search.screen.estimate import Ahead, Outlook, Pace, ends
 
 HOUR = 3600.0
+PATIENCE = 50
+"""So many times as long as reckoning the time left took, it stands."""
 
 Tell = Callable[[str, dict[str, Any]], None]
 """Told of what happened: the kind of event, and its facts as JSON."""
@@ -45,7 +47,7 @@ class StudentBoard:
     Attributes:
         bests: the best so far, after each finished trial.
         outlook: how long its trials will be.
-        ended_before: state and epochs of the trials that ended before this process.
+        ended_before: state, epochs, objective and F1 of the trials that ended before this process.
         pace: of this process alone: what an earlier one did says nothing of today's speed.
         ended_here: trials that ended in this process.
     """
@@ -62,7 +64,7 @@ class StudentBoard:
     started: float | None = None
     stopped: float | None = None
     pace: Pace = field(default_factory=Pace)
-    ended_before: list[tuple[TrialState, int]] = field(default_factory=list)
+    ended_before: list[tuple[TrialState, int, float | None, float | None]] = field(default_factory=list)
     ended_here: int = 0
     epochs_trained: int = 0
     epochs_saved: int = 0
@@ -119,6 +121,7 @@ class SweepBoard:
         seconds_to_limit: until a budget ends the run; ``None`` where none does.
         stage: whether its trials search or confirm.
         follows: what comes after this run, which the time left knows nothing of.
+        part: of a cluster that other sweeps share, in words; nothing where it has the whole.
 
     Attributes:
         listeners: told of every start, epoch and end of a trial, outside the lock.
@@ -133,8 +136,9 @@ class SweepBoard:
         seconds_to_limit: Callable[[], float | None] = lambda: None,
         stage: Literal["search", "confirm"] = "search",
         follows: str = "",
+        part: Callable[[], str] = str,
     ) -> None:
-        self.stage, self.follows = stage, follows
+        self.stage, self.follows, self.part = stage, follows, part
         self.name, self.metric, self.mode, self.clock = name, metric, mode, clock
         self.seconds_to_limit = seconds_to_limit
         self.students: dict[str, StudentBoard] = {}
@@ -144,6 +148,8 @@ class SweepBoard:
         self._n_slots = 1
         self._freed: deque[float] = deque()  # when slots came free that no trial has taken since
         self._gaps: list[float] = []
+        self._left: dict[str, float | None] = {}
+        self._reckon_after = float("-inf")
 
     def add_student(
         self, student: str, target: int, epochs: int, rungs: Sequence[int] = (), reduction_factor: int = 3
@@ -168,7 +174,7 @@ class SweepBoard:
         """Count a trial that ended before this process began, after ``epoch`` epochs."""
         with self.lock:
             row = self.students[student]
-            row.ended_before.append((state, epoch))
+            row.ended_before.append((state, epoch, objective, f1))
             row.outlook.passed(0, epoch)
             self._count(row, state, epoch, objective, f1)
 
@@ -261,10 +267,14 @@ class SweepBoard:
         """
         with self.lock:
             now = self.clock()
-            ahead = {student: row.ahead(now) for student, row in self.students.items()}
-            gap = sum(self._gaps) / len(self._gaps) if self._gaps else 0.0
-            found = ends({student: each for student, each in ahead.items() if each}, max(1, self._n_slots), gap)
-        return {student: found.get(student) for student in ahead}
+            if now >= self._reckon_after:
+                ahead = {student: row.ahead(now) for student, row in self.students.items()}
+                gap = sum(self._gaps) / len(self._gaps) if self._gaps else 0.0
+                found = ends({student: each for student, each in ahead.items() if each}, max(1, self._n_slots), gap)
+                self._left = {student: found.get(student) for student in ahead}
+                # Of thousands of trials that wait it takes long, and hundreds at work would have it done at every end.
+                self._reckon_after = now + PATIENCE * (self.clock() - now)
+            return self._left
 
     def _count(
         self, row: StudentBoard, state: TrialState, epoch: int, objective: float | None, f1: float | None

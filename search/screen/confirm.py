@@ -30,7 +30,7 @@ def sentences(found: Confirmation) -> list[str]:
     winner = found.winner
     assert winner is not None  # there is no table without one
     told = [f"{winner.name} wins{_teaching(winner)}"]
-    metric = f"test_{found.objective.metric.removeprefix('val_')}"
+    metric = found.objective.test_metric
     compared = found.comparable(winner).values()
     told += [_gained(over.name, found.gain(winner, over, metric), metric) for over in compared]
     return told + [_outdone(found, winner, over) for over in compared if found.score(over) > found.score(winner)]
@@ -65,17 +65,18 @@ def _gained(over: str, gain: Gain, metric: str) -> str:
 
 def _table(found: Confirmation) -> Table:
     """An arm a row, the winner marked; two lines a cell and no edges, so that 80 columns hold it."""
-    name, n_seeds = found.objective.metric.removeprefix("val_"), len(found.seeds)
+    objective, n_seeds = found.objective, len(found.seeds)
     stands = "being confirmed" if found.n_missing else "confirmed"
     title = f"{found.student} {stands}: mean and sd of {n_seeds} seed{'s' * (n_seeds > 1)}, gains with 95 % intervals"
     table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
     baselines = [over for kind in BASELINES if (over := found.baseline(kind))]
-    metrics = dict.fromkeys([f"val_{name}", f"test_{name}", "test_f1"])
+    metrics = dict.fromkeys([objective.metric, objective.test_metric, "test_f1"])
     table.add_column("arm", no_wrap=True)
     for metric in metrics:
         table.add_column(metric.replace("_", "\n", 1), justify="right", no_wrap=True)
+    gained = objective.test_metric.replace("_", " ", 1)
     for over in baselines:
-        table.add_column(f"test {name} over\n{over.name}", justify="right", no_wrap=True)
+        table.add_column(f"{gained} over\n{over.name}", justify="right", no_wrap=True)
     candidates = [arm for arm in found.arms if arm.runs and arm.kind == "candidate"]
     for arm in candidates:
         also = [f"= {over.name}" for over in baselines if over not in found.comparable(arm).values()]
@@ -88,7 +89,7 @@ def _table(found: Confirmation) -> Table:
 
 
 def _cells(found: Confirmation, arm: Arm, metrics: Iterable[str], baselines: Iterable[Arm]) -> list[str]:
-    metric = f"test_{found.objective.metric.removeprefix('val_')}"
+    metric = found.objective.test_metric
     compared = found.comparable(arm).values()
     return [
         *(_spread(found.spread(arm, each)) for each in metrics),

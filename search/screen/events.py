@@ -118,7 +118,10 @@ def _students(board: "SweepBoard") -> dict[str, Any]:
             "epochs": row.epochs,
             "rungs": list(row.outlook.rungs),
             "reduction_factor": row.outlook.reduction_factor,
-            "ended": [{"state": str(state), "epoch": epoch} for state, epoch in row.ended_before],
+            "ended": [
+                {"state": str(state), "epoch": epoch, "objective": objective, "f1": f1}
+                for state, epoch, objective, f1 in row.ended_before
+            ],
         }
         for student, row in board.students.items()
     }

@@ -45,8 +45,7 @@ def _confirmed(found: Confirmation) -> dict[str, Any]:
     told: dict[str, Any] = {"runs_left": found.n_missing, "failures": list(found.failures), "winner": None}
     if (winner := found.winner) is None:
         return told
-    name = found.objective.metric.removeprefix("val_")
-    metrics = [f"{split}_{name}" for split in ("val", "test")]
+    metrics = [found.objective.metric, found.objective.test_metric]
     return told | {
         "winner": winner.name,
         "trial": winner.trial_number,

@@ -77,6 +77,7 @@ def render(board: SweepBoard, width: int = 80, ascii_only: bool = False) -> Grou
     with board.lock:
         return Group(
             Text.assemble((title(board), "bold"), f": {board.metric}, {_times(board)}"),
+            *([Text(part)] if (part := board.part()) else []),
             _students(board, width, ascii_only),
             *([Text(_saved(board))] if board.epochs_saved else []),
             *_trials_at_work(board),

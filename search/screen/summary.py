@@ -37,15 +37,15 @@ def _print_best(results: SweepResults, console: Console) -> None:
         table.add_row(student, *_cells(results, student))
     console.print(table)
     teacher = results.facts["teacher_metrics"]["val"]
-    name = metric.removeprefix("val_")
+    name = results.sweep.objective.test_metric.removeprefix("test_")
     console.print(f"teacher: validation {name} {teacher[name]:.3f}, F1 {teacher['f1']:.3f}")
 
 
 def _print_next(results: SweepResults, again: str | None, console: Console) -> None:
     """What failed, what is yet to run, and what to do with what there is."""
     sweep = results.sweep
-    for reason in _reasons(results):
-        console.print(f"failed: {reason}")
+    for reason, which in results.failures.items():
+        console.print(f"failed: {', '.join(which)}: {reason}")
     for student in results.exhausted:
         console.print(f"{student}: its search space holds no further configuration; it ends with fewer trials")
     console.print(_spent(results))
@@ -77,17 +77,6 @@ def _spent(results: SweepResults) -> str:
         due = saved + results.epochs_trained
         words.append(f"early stopping saved {saved} of {due} epochs ({saved / due:.0%})")
     return ", ".join(words)
-
-
-def _reasons(results: SweepResults) -> list[str]:
-    """Why trials failed, each reason once, with those that it ended."""
-    failed: dict[str, list[str]] = {}
-    for student, trials in results.trials.items():
-        for trial in trials:
-            if TrialState.of_optuna(trial.state) is TrialState.FAILED:
-                reason = str(trial.user_attrs.get("reason", "no reason was recorded"))
-                failed.setdefault(reason, []).append(f"{student} {trial.number}")
-    return [f"{', '.join(which)}: {reason}" for reason, which in failed.items()]
 
 
 def _cells(results: SweepResults, student: str) -> list[str]:

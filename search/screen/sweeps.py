@@ -62,6 +62,8 @@ def _ended(row: Overview) -> str:
 
 
 def _best(row: Overview) -> str:
+    if row.state == "submitted":
+        return f"to {row.store}"
     told = [f"{student} {row.best[student]:.3f}" if student in row.best else f"{student} -" for student in row.students]
     return f"{row.metric}: " * bool(row.best) + ", ".join(told)
 

@@ -5,6 +5,9 @@ from contextlib import contextmanager
 
 import requests
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import DatabaseError
+
+from trainables.patience import may_pass
 
 # What asking again cannot mend; everything else is taken for a server that is away.
 REFUSALS = {
@@ -37,14 +40,19 @@ def faults_told_apart() -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        kind = RefusedError if error.error_code in REFUSALS else UnavailableError
-        raise kind(_line(error)) from error
+        lasts = error.error_code in REFUSALS and not _is_unreadable(error.__cause__)
+        raise (RefusedError if lasts else UnavailableError)(_line(error)) from error
     except requests.RequestException as error:  # of an artifact's transfer, which MLflow does not translate
         status = error.response.status_code if error.response is not None else 500
         kind = RefusedError if 400 <= status < 500 and status not in PASSING else UnavailableError
         raise kind(_line(error)) from error
-    except OSError as error:  # a file that is gone, a folder for artifacts that cannot be written
-        raise RefusedError(_line(error)) from error
+    except OSError as error:  # a file that is gone, a folder for artifacts that cannot be written; or a full disk
+        raise (UnavailableError if may_pass(error) else RefusedError)(_line(error)) from error
+
+
+def _is_unreadable(error: BaseException | None) -> bool:
+    """Whether a database could not be made out: SQLite says so of a sound one, too, while its disk fails."""
+    return type(error) is DatabaseError  # of its subclasses, each says what was wrong with the call
 
 
 def _line(error: Exception) -> str:

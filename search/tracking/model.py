@@ -46,7 +46,7 @@ def winning_model(
     metric = found.objective.metric
     told = {"trial": str(winner.trial_number), "seed": str(seed), "seeds": str(len(found.seeds))}
     told |= {name: f"{value:.6g}" for name, value in winner.runs[seed].items()}
-    measured = {"objective": json.dumps(found.objective.model_dump(mode="json"), sort_keys=True)}
+    measured = {"objective": json.dumps(_objective(found, facts), sort_keys=True)}
     measured["clips"] = facts.get("clips", {}).get("fingerprint", f"unknown, of sweep {sweep.name}")
     model = WinningModel(
         name=found.student,
@@ -58,6 +58,13 @@ def winning_model(
         facts=told,
     )
     return number, model
+
+
+def _objective(found: Confirmation, facts: dict[str, Any]) -> dict[str, Any]:
+    """By what winners are compared; a stream by its content, wherever it lies, and without one, nothing of it."""
+    if stream := facts.get("stream"):
+        return found.objective.model_dump(mode="json") | {"stream": stream}
+    return found.objective.model_dump(mode="json", exclude={"stream", "stream_epochs"})
 
 
 def write_model(config: TrialConfig, weights: Path, folder: Path) -> None:

@@ -18,7 +18,7 @@ MLFLOW_SETTINGS = {
 USER, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 
 
-def without_login(uri: str) -> str:
+def login_set_apart(uri: str) -> str:
     """A server's address without the login in it, which goes to where MLflow looks for one: the environment.
 
     Left in the address, it would reach runs and points, and no artifact.

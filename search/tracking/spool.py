@@ -4,11 +4,16 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from search.record.states import TrialState
 from search.tracking.batch import Batch, Inputs, Point, RunKey, WinningModel
+from trainables.patience import PatientFile, may_pass
+
+PATIENCE_SECONDS = 600.0
+"""For how long a driver waits for a full disk, or one that is away, as it does for its record."""
 
 
 class Spool:
@@ -24,9 +29,8 @@ class Spool:
         if whole != lines:
             os.truncate(file, sum(map(len, whole)))
         self._lock = threading.Lock()
-        self._path = file
-        self._file, self._reader = file.open("ab"), file.open("rb")
-        self._untaken = len(whole)
+        self._path, self._file = file, PatientFile(file, "the spool of MLflow's points", PATIENCE_SECONDS)
+        self._taken_bytes, self._untaken = 0, len(whole)
         self.added = threading.Event()
         """Set while there may be something to take."""
         if whole:
@@ -40,17 +44,21 @@ class Spool:
     def add(self, batch: Batch) -> None:
         line = json.dumps(asdict(batch)).encode() + b"\n"
         with self._lock:
-            self._file.write(line)
-            self._file.flush()
+            self._file.append(line, synced=False)
             self._untaken += 1
             self.added.set()
 
     def take(self, most: int) -> list[Batch]:
-        """The next batches, ``most`` at most."""
+        """The next batches, ``most`` at most; none while the storage is away."""
         with self._lock:
-            n_taken = min(most, self._untaken)
-            self._untaken -= n_taken
-            lines = [self._reader.readline() for _ in range(n_taken)]
+            try:
+                lines = self._read(min(most, self._untaken))
+            except OSError as error:
+                if not may_pass(error):
+                    raise
+                return []
+            self._taken_bytes += sum(map(len, lines))
+            self._untaken -= len(lines)
             if not self._untaken:
                 self.added.clear()
         return [_batch(line) for line in lines]
@@ -58,24 +66,22 @@ class Spool:
     def left(self) -> Iterator[Batch]:
         """What was not taken, which stays."""
         with self._lock:
-            n_left, place = self._untaken, self._reader.tell()
-        with self._path.open("rb") as reader:
-            reader.seek(place)
-            for _ in range(n_left):
-                yield _batch(reader.readline())
+            lines = self._read(self._untaken)
+        yield from map(_batch, lines)
 
     def clear_if(self, all_is_written: Callable[[], bool]) -> None:
         """Forget everything, unless something was added meanwhile."""
         with self._lock:
-            if self._reader.tell() and not self._untaken and all_is_written():
-                self._file.truncate(0)
-                # Another one, for this one's buffer holds what was there.
-                self._reader.close()
-                self._reader = self._path.open("rb")
+            if self._taken_bytes and not self._untaken and all_is_written():
+                with suppress(OSError):  # next time
+                    self._file.empty()
+                    self._taken_bytes = 0
 
-    def close(self) -> None:
-        self._file.close()
-        self._reader.close()
+    def _read(self, n: int) -> list[bytes]:
+        """The next ``n`` lines."""
+        with self._path.open("rb") as reader:
+            reader.seek(self._taken_bytes)
+            return [reader.readline() for _ in range(n)]
 
 
 def _batch(line: bytes) -> Batch:

@@ -4,7 +4,6 @@ MLflow's client splits what it is given into calls of at most 1000 metrics, 100 
 """
 
 import logging
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,8 +21,9 @@ from search.tracking.attachments import log_file, log_inputs
 from search.tracking.batch import Batch, RunKey, Stage, WinningModel, unwritten
 from search.tracking.faults import RefusedError, faults_told_apart
 from search.tracking.registry import log_winner
-from search.tracking.settings import PASSWORD, USER, settle_mlflow, without_login
+from search.tracking.settings import PASSWORD, USER, login_set_apart, settle_mlflow
 from spaces.errors import Fault, InputError
+from spaces.secrets import without_password
 
 TAG_STUDENT, TAG_TRIAL, TAG_STAGE = "distune.student", "distune.trial", "distune.stage"
 TAG_STATE = "distune.state"
@@ -217,7 +217,7 @@ def open_client(uri: str) -> MlflowClient:
         InputError: no server answers, or the database cannot be opened or is of another MLflow version.
     """
     settle_mlflow()
-    uri = without_login(absolute_uri(uri))
+    uri = login_set_apart(absolute_uri(uri))
     try:
         if not uri.startswith(SQLITE_PREFIX):
             return _answering(uri)
@@ -238,11 +238,6 @@ def absolute_uri(uri: str) -> str:
 
 def is_server(uri: str) -> bool:
     return uri.startswith(("http://", "https://"))
-
-
-def without_password(text: str) -> str:
-    """``text`` with the password of every URI in it starred out."""
-    return re.sub(r"(://[^/\s:@]*):[^/\s@]*@", r"\1:***@", text)
 
 
 def _answering(uri: str) -> MlflowClient:

@@ -7,7 +7,8 @@ import time
 from search.tracking.batch import Batch, RunKey
 from search.tracking.faults import RefusedError, UnavailableError
 from search.tracking.spool import Spool
-from search.tracking.store import TrackingStore, without_password
+from search.tracking.store import TrackingStore
+from spaces.secrets import without_password
 
 GATHER_SECONDS = 1.0  # how long points gather before they are sent
 ATTEMPTS = 5  # in a row before the user is told that the server is away
@@ -30,6 +31,8 @@ class Writer:
     def __init__(self, store: TrackingStore, uri: str, spool: Spool) -> None:
         self._store, self._uri, self._spool = store, without_password(uri), spool
         self._waiting: dict[RunKey, Batch] = {}
+        self._moving = threading.Lock()
+        """Held while batches change places, so that who counts them finds each."""
         self._closing, self._hurry = threading.Event(), threading.Event()
         self._failures, self._left = 0, 0
         self._deadline = float("inf")
@@ -55,9 +58,8 @@ class Writer:
             self._hurry.set()
             self._spool.added.set()  # wakes the thread where it waits for the first arrival
         self._thread.join(timeout)
-        left = [*list(self._waiting.values()), *self._spool.left()]
-        if not self._thread.is_alive():
-            self._spool.close()
+        with self._moving:
+            left = [*self._waiting.values(), *self._spool.left()]
         self._left = sum(len(batch.points) + len(batch.files) + (batch.model is not None) for batch in left)
         if left:
             told = (
@@ -89,20 +91,31 @@ class Writer:
         self._hurry.wait(seconds)
         self._hurry.clear()
         n_points = sum(len(batch.points) for batch in self._waiting.values())
-        while n_points < MOST_POINTS and (batches := self._spool.take(TAKEN_AT_ONCE)):
+        while n_points < MOST_POINTS and (batches := self._taken_in()):
             n_points += sum(len(batch.points) for batch in batches)
+
+    def _taken_in(self) -> list[Batch]:
+        with self._moving:
+            batches = self._spool.take(TAKEN_AT_ONCE)
             for batch in batches:
                 if batch.run in self._waiting:
                     self._waiting[batch.run].absorb(batch)
                 else:
                     self._waiting[batch.run] = batch
+        return batches
 
     def _send_all(self) -> None:
-        """Send what waits; at the first sign that the server is away, keep the rest for later."""
+        """Send what waits; at the first sign that the server is away, keep the rest for later.
+
+        Nothing is sent past the deadline: what is left by then is the next writer's, perhaps in this very process.
+        """
         for key in list(self._waiting):
+            if time.monotonic() >= self._deadline:
+                return
             if not self._send(self._waiting[key]):
                 # To the back of the line, so that a run that the server cannot take holds up no other.
-                self._waiting[key] = self._waiting.pop(key)
+                with self._moving:
+                    self._waiting[key] = self._waiting.pop(key)
                 return
             del self._waiting[key]
 

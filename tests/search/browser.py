@@ -3,9 +3,10 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 FLAGS = (
     "--no-sandbox",
@@ -14,6 +15,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+PATIENCE_MS = 120_000  # Playwright's own is 30 s, in which a busy machine may not draw a page
 
 
 @contextmanager
@@ -23,8 +25,15 @@ def chromium() -> Iterator[Browser]:
     if executable is None:
         pytest.skip("no Chromium is installed (Debian's package chromium)")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=executable, args=list(FLAGS), timeout=PATIENCE_MS)
         try:
             yield browser
         finally:
             browser.close()
+
+
+def new_page(browser: Browser, **settings: Any) -> Page:
+    """A page that is waited for patiently."""
+    page = browser.new_page(**settings)
+    page.set_default_timeout(PATIENCE_MS)
+    return page

@@ -77,6 +77,7 @@ REQUIRED = {
     "loss": "loss_function label_smoothing focal_alpha focal_gamma hard_negative_weight class_weights "
             "class_weight_min class_weight_max use_dynamic_alpha sampler_strategy",
     "distillation": " ".join(SECTIONS["distillation"]),
+    "streaming": " ".join(SECTIONS["streaming"]),
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,14 +18,22 @@ from search.run.profile import Profile
 from search.run.tuning import run_trials
 from search.tracking.tracker import Tracker
 from tests.search.conftest import SPACE, RecordedSweep
+from trainables.corpus.store import MANIFEST
 
 
-def scripted(ends: tuple[str, ...], died: Path, epoch_seconds: float = 0.0) -> type[tune.Trainable]:
-    """Trials that end by their number; a class of its own, so that it pickles whole."""
+def scripted(
+    ends: tuple[str, ...], died: Path, epoch_seconds: float = 0.0, goes_on: Callable[[int, int], bool] | None = None
+) -> type[tune.Trainable]:
+    """Trials that end by their number; a class of its own, so that it pickles whole.
+
+    Args:
+        goes_on: whether a trial, by its number, may go on after an epoch; until then it waits. What is to happen to
+            trials at work must not find one over before another's worker is up.
+    """
 
     class Scripted(tune.Trainable):
         def setup(self, config: dict[str, Any]) -> None:
-            self.epoch, self.end = 0, ends[config["number"]]
+            self.epoch, self.number, self.end = 0, config["number"], ends[config["number"]]
             if self.end == "raises in setup":
                 raise ValueError("the corpus is not there")
             self.gpu = config["resources"]["gpu"]
@@ -35,6 +44,8 @@ def scripted(ends: tuple[str, ...], died: Path, epoch_seconds: float = 0.0) -> t
 
         def step(self) -> dict[str, Any]:
             time.sleep(epoch_seconds)
+            while goes_on and not goes_on(self.number, self.epoch):
+                time.sleep(0.1)
             self.epoch += 1
             if self.epoch == 2 and self.end == "raises":
                 raise ValueError("no such clip")
@@ -66,9 +77,17 @@ def searched(recorded: RecordedSweep, home: Home, **changes: Any) -> SweepRecord
     # Without warm-up the first rung may be the first epoch.
     space = SPACE.holding({"optimizer.warmup_epochs": 0})
     record = recorded.open({"resources.gpus_per_trial": 0.25, **keys}, space)
+    corpus = recorded.folder.path / "corpus"
+    corpus.mkdir(exist_ok=True)
+    (corpus / MANIFEST).touch()  # all that is looked for before trials that read none
     shared: Any = SimpleNamespace(
-        corpus="", teacher=SimpleNamespace(head_fingerprint=""), spaces=record.spaces, n_layers=record.n_layers
+        corpus=corpus,
+        read_from=str(corpus),
+        stream=None,
+        teacher=SimpleNamespace(head_fingerprint=""),
+        spaces=record.spaces,
+        n_layers=record.n_layers,
     )
-    with Tracker.open(home.tracking_uri, "first", home.artifacts, home.root / "spool") as tracker:
+    with Tracker.open(home.tracking_uri, record.sweep.name, home.artifacts, recorded.folder.spool) as tracker:
         run_trials(record, shared, tracker, recorded.folder, Profile())
     return record

@@ -1,8 +1,12 @@
 """Whole sweeps for tests: clips and a teacher to run them on, the command as a process, and what it recorded."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +27,7 @@ from trainables.teachers.wav2vec2 import quiet
 Complete, Pruned, Fail, Running = (
     optuna.trial.TrialState[name] for name in ("COMPLETE", "PRUNED", "FAIL", "RUNNING")
 )  # fmt: skip
+PATIENCE_SECONDS = 400  # with a sweep where the machine is busy; pytest has little more with a test
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,9 @@ class Snapshot:
 
 
 def journal_of(folder: SweepFolder) -> dict[str, list[FrozenTrial]]:
-    """Student to its trials that have begun, as any other program reads them."""
+    """Student to its trials that have begun, as any other program reads them; none before there is a journal."""
+    if not folder.journal.exists():
+        return {}
     storage = JournalStorage(JournalFileBackend(str(folder.journal)))
     names = [summary.study_name for summary in optuna.get_all_study_summaries(storage)]
     studies = {name.split("/")[1]: optuna.load_study(study_name=name, storage=storage) for name in names}
@@ -78,6 +85,42 @@ def write_random_teacher(folder: Path) -> None:
 def start(file: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "search.cli.main", "sweep", str(file)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+@contextmanager
+def halted_when(reached: Callable[[], bool], command: subprocess.Popen) -> Iterator[None]:
+    """Wait until ``reached``, which then holds for the whole block, however late that begins and long it takes.
+
+    For the driver stands still meanwhile, which alone writes the record, and trials wait for it after their epoch.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        assert command.poll() is None, command.communicate()
+        if reached():
+            with _halted(command):
+                if command.poll() is None and reached():
+                    yield
+                    return
+        assert time.monotonic() < deadline, "it did not come so far in time"
+        time.sleep(0.05)
+
+
+@contextmanager
+def _halted(command: subprocess.Popen) -> Iterator[None]:
+    command.send_signal(signal.SIGSTOP)
+    # The signal alone takes a while to be heard.
+    os.waitid(os.P_PID, command.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    try:
+        yield
+    finally:
+        command.send_signal(signal.SIGCONT)
+
+
+def kill_when(reached: Callable[[], bool], command: subprocess.Popen) -> None:
+    """SIGKILL to the driver alone, as soon as ``reached``; what it started is to follow it by itself."""
+    with halted_when(reached, command):
+        command.kill()
+    command.communicate()
 
 
 def processes_of(command: subprocess.Popen[str]) -> list[psutil.Process]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from search.configuration.provenance import operating_threshold
 from search.confirm.results import Arm, Confirmation
 from search.export import export_yaml, platform_weight
 from search.record.results import SweepResults
@@ -14,10 +15,14 @@ from search.reproduce import Provenance
 from spaces.space import Space
 from spaces.trial import TrialConfig
 from tests.search.platform import REQUIRED, SECTIONS, read_strictly
+from trainables.stream.detector import Streaming
 
 HEAD, CORPUS = "ab" * 32, "corpora/0123456789abcdef"
 ONE_TEACHER = {"wav2vec2": {"n_layers": 7, "dim": 128, "rms": 0.5}}
 TWO_TEACHERS = ONE_TEACHER | {"conformer": {"n_layers": 4, "dim": 144, "rms": 2.0}}
+
+
+CLIPS = {"val_threshold_at_fpr": 0.9, "val_frr_at_fpr": 0.2}
 
 
 @pytest.fixture
@@ -94,6 +99,44 @@ def test_every_key_that_matters_is_written_and_the_platform_knows_each(exported)
         name: set() for name in REQUIRED
     }
     assert sections["qat"] == {"enabled": False}
+
+
+@pytest.mark.parametrize(
+    ("measured", "high", "low"),
+    [
+        ({}, 0.7, 0.3),  # of an older record: the platform's own
+        (CLIPS, 0.9, 0.3),
+        ({"val_threshold_at_fpr": 0.1, "val_frr_at_fpr": 0.2}, 0.1, 0.1),
+        ({"val_threshold_at_fpr": 0.0, "val_frr_at_fpr": 0.0}, 1e-6, 1e-6),
+        (CLIPS | {"val_stream_threshold": 0.6, "val_stream_release": 0.5}, 0.6, 0.5),
+        (CLIPS | {"val_stream_threshold": 1 + 2**-52, "val_stream_release": 0.3}, 1.0, 0.3),
+    ],
+)
+def test_the_detector_has_the_threshold_of_the_trial_that_of_the_stream_before_that_of_clips(
+    recorded, exported, measured, high, low
+):
+    exported()
+    results = SweepResults.read(recorded.folder)
+    best = results.to_export()
+    metrics = dict(best.metrics) | measured | ({"val_stream_frr_at_fah": 0.5} if len(measured) > 2 else {})
+    tree = read_strictly(export_yaml(results, replace(best, metrics=metrics)))
+    assert tree["streaming"] == {
+        "hysteresis_high": high, "hysteresis_low": low, "buffer_length_ms": 1500, "smoothing_window": 5,
+        "cooldown_ms": 500,
+    }  # fmt: skip
+    Streaming.model_validate({key: tree["streaming"][key] for key in Streaming.model_fields if key != "hop_ms"})
+
+
+def test_a_trial_that_was_not_confirmed_has_the_threshold_that_its_best_epoch_measured(recorded, exported):
+    exported()
+    results = SweepResults.read(recorded.folder)
+    best = results.to_export()
+    stream = {"val_stream_threshold": 0.6, "val_stream_release": 0.3, "val_stream_frr_at_fah": 0.1}
+    found = operating_threshold(results, replace(best, metrics=dict(best.metrics) | CLIPS))
+    assert (found["threshold"], found["val_fnr"]) == (0.9, 0.2)
+    assert found["rule"] == "the lowest above which at most 1 % of the validation negatives lie"
+    found = operating_threshold(results, replace(best, metrics=dict(best.metrics) | CLIPS | stream))
+    assert found["on_stream"] == {"threshold": 0.6, "release": 0.3, "false_accepts_per_hour": 0.5, "frr": 0.1}
 
 
 def test_all_values_are_plain(exported):

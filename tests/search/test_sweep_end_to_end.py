@@ -3,8 +3,6 @@
 import os
 import re
 import signal
-import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,13 +19,26 @@ from search.reproduce import reproduce_trial
 from search.run.ladder import ALWAYS_GO_ON
 from search.screen.steps import silent_steps
 from search.sweep import Sweep
-from tests.search.sweeps import Complete, Fail, Pruned, Running, Snapshot, journal_of, snapshot, start
+from tests.search.sweeps import (
+    PATIENCE_SECONDS,
+    Complete,
+    Fail,
+    Pruned,
+    Running,
+    Snapshot,
+    halted_when,
+    journal_of,
+    snapshot,
+    start,
+)
 
 pytestmark = pytest.mark.slow
 
 STATUS = {Complete: "FINISHED", Pruned: "KILLED", Fail: "FAILED"}
 TRIALS = {"tiny_conv": 4, "mobilenetv3": 3, "resnet18": 1}
 EPOCHS = {"tiny_conv": 4, "mobilenetv3": 3, "resnet18": 2}
+# The grace period; a rate of mobilenetv3's space may still be warming up after it.
+RUNGS = {"tiny_conv": [1], "mobilenetv3": [2]}
 LONG_EPOCHS = 16
 
 
@@ -89,13 +100,13 @@ def test_a_finished_trial_ran_to_its_end_and_is_worth_its_best_epoch(whole):
                 assert len(trial.intermediate_values) == EPOCHS[student]
                 assert trial.value == max(trial.intermediate_values.values())
             else:
-                assert len(trial.intermediate_values) in (1, 3)  # the rungs
+                assert len(trial.intermediate_values) in RUNGS[student]
 
 
-def test_a_trial_keeps_its_last_checkpoint_alone(whole):
+def test_a_finished_trial_keeps_its_last_checkpoint_alone_and_a_pruned_one_none(whole):
     for trial in (*whole.studies["tiny_conv"], *whole.studies["mobilenetv3"]):
         noted = Path(trial.user_attrs["checkpoint"])
-        assert list(noted.parent.glob("checkpoint_*")) == [noted]
+        assert list(noted.parent.glob("checkpoint_*")) == ([noted] if trial.state == Complete else [])
 
 
 def test_known_points_ran_first(whole):
@@ -207,22 +218,16 @@ def long_sweep(sweep_file) -> Callable[[str], Path]:
     return write
 
 
-def wait_until_half_done(process: subprocess.Popen[str], folder: SweepFolder) -> list[FrozenTrial]:
-    """Until a trial has finished and another has a checkpoint behind it; what is then recorded."""
-    deadline = time.monotonic() + 150
-    while time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()
-        trials = journal_of(folder).get("tiny_conv", []) if folder.journal.exists() else []
-        half_way = [trial for trial in trials if trial.state == Running and "checkpoint" in trial.user_attrs]
-        if half_way and any(trial.state == Complete for trial in trials):
-            return trials
-        time.sleep(0.1)
-    raise AssertionError("the sweep did not get half-way in time")
+def half_done(folder: SweepFolder) -> bool:
+    """Whether a trial has finished and another has a checkpoint behind it."""
+    trials = journal_of(folder).get("tiny_conv", [])
+    half_way = [trial for trial in trials if trial.state == Running and "checkpoint" in trial.user_attrs]
+    return bool(half_way) and any(trial.state == Complete for trial in trials)
 
 
 def finished_by_running_again(file: Path) -> tuple[str, str]:
     process = start(file)
-    out, err = process.communicate(timeout=150)
+    out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, out + err
     return out, err
 
@@ -250,10 +255,10 @@ def assert_whole_and_without_repetition(name: str, before: list[FrozenTrial]) ->
 def test_a_sweep_that_is_interrupted_exits_130_says_how_to_resume_and_resumes(long_sweep, workplace):
     file, folder = long_sweep("interrupted"), open_home().sweep("interrupted")
     process = start(file)
-    wait_until_half_done(process, folder)
-    # As a terminal does: to the command and all that it started.
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    with halted_when(lambda: half_done(folder), process):
+        # As a terminal does: to the command and all that it started.
+        os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130, out + err
     assert re.search(rf"trials yet to end: [123]; go on with: distune .*sweep {re.escape(str(file))}", out), out
     assert not re.search(r"it/s|Traceback|ray::|\[I \d", err), err

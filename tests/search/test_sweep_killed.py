@@ -2,10 +2,9 @@
 
 import contextlib
 import re
-import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -14,10 +13,21 @@ import pytest
 from search.home import SweepFolder, open_home
 from search.screen.steps import silent_steps
 from search.sweep import Sweep
-from tests.search.sweeps import Complete, Pruned, Running, Snapshot, journal_of, processes_of, snapshot, start
+from tests.search.sweeps import (
+    PATIENCE_SECONDS,
+    Complete,
+    Pruned,
+    Running,
+    Snapshot,
+    journal_of,
+    kill_when,
+    processes_of,
+    snapshot,
+    start,
+)
 from trainables.build import read_checkpoint
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 N_TRIALS, EPOCHS = 5, 12
 OF_THE_MACHINE = ("seconds", "peak_memory_mb")
@@ -31,7 +41,7 @@ SECTIONS = {
 
 
 def before_the_first_trial(folder: SweepFolder) -> bool:
-    return folder.journal.exists() and "tiny_conv" in journal_of(folder)
+    return "tiny_conv" in journal_of(folder)
 
 
 def within_a_trial(folder: SweepFolder) -> bool:
@@ -47,21 +57,23 @@ def between_two_trials(folder: SweepFolder) -> bool:
 MOMENTS = (before_the_first_trial, within_a_trial, between_two_trials)
 
 
-def kill_when(reached: Callable[[], bool], command: subprocess.Popen[str]) -> None:
-    """SIGKILL to the driver alone, as soon as ``reached``; those that train are to follow it by themselves."""
-    deadline = time.monotonic() + 400
-    while not reached():
-        assert command.poll() is None, command.communicate()
-        assert time.monotonic() < deadline, "it did not come so far in time"
-        time.sleep(0.02)
-    command.send_signal(signal.SIGKILL)
-    command.communicate()
+def left_of(command: subprocess.Popen[str]) -> list[str]:
+    """The names of its processes, but for Ray's two agents, which look only now and then whether their raylet lives."""
+    names = []
+    for process in processes_of(command):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            names.append(process.name())
+    return [name for name in names if "Agent" not in name]
+
+
+def see_it_out(command: subprocess.Popen[str]) -> None:
+    """Wait until those that train have followed their driver."""
     deadline = time.monotonic() + 120
-    while training := [process for process in processes_of(command) if "Agent" not in process.name()]:
+    while training := left_of(command):
         assert time.monotonic() < deadline, f"outlived their driver: {training}"
         time.sleep(0.1)
     for agent in processes_of(command):
-        # Ray's two agents hold nothing, but look only now and then whether their raylet lives.
+        # They hold nothing.
         with contextlib.suppress(psutil.NoSuchProcess):
             agent.kill()
 
@@ -78,12 +90,14 @@ def resumed_from(sweep_file, whole) -> Mapping[int, int]:
     file, folder = sweep_file("killed", **SECTIONS), open_home().sweep("killed")
     last: dict[int, int] = {}
     for moment in MOMENTS:
-        kill_when(lambda moment=moment: moment(folder), start(file))
+        command = start(file)
+        kill_when(lambda moment=moment: moment(folder), command)
+        see_it_out(command)
         for trial in journal_of(folder)["tiny_conv"]:
             if trial.state == Running and (noted := trial.user_attrs.get("checkpoint")):
                 last[trial.number] = read_checkpoint(noted)["epoch"]
     command = start(file)
-    out, err = command.communicate(timeout=400)
+    out, err = command.communicate(timeout=PATIENCE_SECONDS)
     assert command.returncode == 0, out + err
     assert not re.search(r"it/s|Traceback|ray::|\[I \d", err), err
     return last

@@ -8,6 +8,7 @@ import ray
 from search.record.results import SweepResults
 from search.record.states import TrialState
 from search.run.profile import Profile
+from search.run.starting import started
 from search.run.tuning import run_trials
 from search.tracking.tracker import Tracker
 from spaces.space import Space
@@ -34,8 +35,9 @@ def test_trials_are_judged_by_quality_and_size_from_the_draw_to_the_front(home, 
     record = recorded.open(CHANGES, SIZED)
     recorded.folder.write(record.sweep, {"teacher_metrics": {"val": {"pauc": 0.9, "f1": 0.9}}})
     corpus, teacher = write_corpus(tmp_path / "corpus"), SimpleNamespace(head_fingerprint=HEAD)
-    shared = SimpleNamespace(corpus=corpus, teacher=teacher, spaces=record.spaces, n_layers=record.n_layers)
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    of_trials = {"read_from": str(corpus), "spaces": record.spaces, "n_layers": record.n_layers, "stream": None}
+    shared = SimpleNamespace(corpus=corpus, teacher=teacher, **of_trials)
+    started(lambda: ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False))
     try:
         with Tracker.open(home.tracking_uri, "first", home.artifacts, recorded.folder.spool) as tracker:
             run_trials(record, shared, tracker, recorded.folder, Profile())

@@ -1,9 +1,9 @@
-"""How faults read, and which files are refused outright."""
+"""How faults read."""
 
 import pydantic
 import pytest
 
-from spaces.errors import Fault, InputError, faults_of, read_yaml
+from spaces.errors import Fault, InputError, faults_of
 
 
 class Inner(pydantic.BaseModel, extra="forbid"):
@@ -66,33 +66,3 @@ def test_a_rule_over_a_section_does_not_print_the_section():
 def test_a_prefix_goes_before_every_key():
     assert faults({"inner": {}}, prefix="distune")[0].startswith("file.yaml: distune.inner.size: ")
     assert faults({"inner": {"size": 0}}, prefix="distune") == ["file.yaml: distune: holds nothing; add something"]
-
-
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        (b"a: [1, 2", "is not YAML: "),
-        (b"a: \xff\xfe", "is not YAML: "),
-        (b"- a\n- b\n", "holds no keys"),
-        (b"", "holds no keys"),
-        (b"!!python/object/apply:os.getcwd []", "is not YAML: "),
-    ],
-)
-def test_a_file_without_a_plain_mapping_is_refused_on_one_line(tmp_path, content, told):
-    path = tmp_path / "file.yaml"
-    path.write_bytes(content)
-    with pytest.raises(InputError) as refused:
-        read_yaml(path)
-    assert str(refused.value).startswith(f"{path}: {told}") and "\n" not in str(refused.value)
-
-
-def test_a_file_that_cannot_be_read_is_refused_with_the_reason(tmp_path):
-    with pytest.raises(InputError, match=r"absent\.yaml: cannot be read \(No such file or directory\)"):
-        read_yaml(tmp_path / "absent.yaml")
-    with pytest.raises(InputError, match="Is a directory"):
-        read_yaml(tmp_path)
-
-
-def test_a_mapping_is_read_whole(tmp_path):
-    (tmp_path / "file.yaml").write_text("a: {b: [1, 2.5]}\nc: wörter\n", encoding="utf-8")
-    assert read_yaml(tmp_path / "file.yaml") == {"a": {"b": [1, 2.5]}, "c": "wörter"}

@@ -34,7 +34,8 @@ def test_every_key_of_a_whole_sweep_file_and_trial_has_its_line():
     "line",
     [
         "| `budget.trials` | whole number, from 1 | `16` | trials a student |",
-        "| `data.path` | path | needed | a folder, a CSV manifest, or a folder with train.json, val.json, test.json |",
+        "| `data.path` | path or URI | needed | a folder, a CSV manifest, or a folder with train.json, val.json, "
+        "test.json |",
         "| `data.views.gain_db` | two numbers | `[-6.0, 6.0]` | range of gain, dB |",
         "| `teacher.allow_weak` | `true` or `false` | `false` | go on with a teacher under minimum_f1 |",
         "| `model.dropout` | number, from 0, below 1 | `0.0` | of an activation; in tiny_conv, of a whole channel |",

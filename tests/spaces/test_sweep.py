@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from spaces.errors import InputError
 from spaces.sections import HIGHER_IS_BETTER, Objective
@@ -120,6 +121,29 @@ def test_relative_paths_are_relative_to_the_file(write, tmp_path, monkeypatch):
     assert sweep.tracking.uri == f"sqlite:///{tmp_path}/runs/mlflow.db"
 
 
+def test_what_is_to_be_fetched_is_no_path_and_stays_as_it_is_written(write, tmp_path):
+    data = {"path": "s3://bucket/clips/", "views": {"noise": ["gs://bucket/noise", "hiss"]}}
+    sweep = SweepConfig.load(write(data=data, resources={"storage": "s3://bucket/distune"}))
+    assert sweep.data.path == "s3://bucket/clips"
+    assert sweep.data.views.noise == ("gs://bucket/noise", tmp_path / "hiss")
+    assert sweep.resources.storage == "s3://bucket/distune"
+    assert sweep.data.is_remote and sweep.overlaid({"budget.trials": 16}) == sweep
+    assert SweepConfig.load(write(resources={"storage": "shared"})).resources.storage == tmp_path / "shared"
+
+
+def test_a_scheme_that_cannot_be_read_is_refused_with_those_that_can(write):
+    with pytest.raises(InputError) as refusal:
+        SweepConfig.load(write(data={"path": "ftp://host/clips"}, resources={"storage": 3}))
+    assert [(fault.key, fault.value, fault.remedy) for fault in refusal.value.faults] == [
+        (
+            "data.path",
+            "ftp://host/clips",
+            "begins with ftp://, which distune cannot read; choose one of s3://, gs://, file://, or a path",
+        ),
+        ("resources.storage", 3, "is neither a path nor a URI; write it as text"),
+    ]
+
+
 @pytest.mark.parametrize("uri", ["sqlite:////var/mlflow.db", "http://localhost:5000", None])
 def test_a_store_that_is_no_relative_file_is_left_alone(write, uri):
     assert SweepConfig.load(write(tracking={"uri": uri})).tracking.uri == uri
@@ -213,10 +237,11 @@ def test_students_to_confirm_that_are_not_searched_are_refused(write):
 
 
 def test_every_objective_has_a_direction():
-    modes = {metric: Objective(metric=metric).mode for metric in HIGHER_IS_BETTER}
+    modes = {metric: Objective(metric=metric, stream="hours").mode for metric in HIGHER_IS_BETTER}
     assert modes == {
         "val_pauc": "max", "val_auc": "max", "val_f1": "max", "val_eer": "min",
         "val_frr_at_fpr": "min", "val_frr_at_fah": "min",
+        "val_stream_frr_at_fah": "min",
     }  # fmt: skip
 
 
@@ -225,3 +250,26 @@ def test_a_trial_is_what_was_drawn_and_what_the_sweep_decides(write):
     trial = sweep.trial_config("tiny_conv", {"model.dropout": 0.4, "training.epochs": 99}, number=7)
     assert (trial.model.architecture, trial.model.dropout, trial.training.epochs) == ("tiny_conv", 0.4, 2)
     assert (trial.seed, trial.optimizer.warmup_epochs) == (3007, 1)
+
+
+@pytest.mark.parametrize(
+    ("objective", "wants"),
+    [
+        ({"metric": "val_stream_frr_at_fah"}, "metric=val_stream_frr_at_fah"),
+        ({"stream_epochs": 3}, "stream_epochs=3"),
+    ],
+)
+def test_an_objective_on_a_stream_names_the_stream(objective, wants):
+    with pytest.raises(ValidationError, match=f"{wants} needs a stream; set objective.stream to a folder of long"):
+        Objective.model_validate(objective)
+
+
+def test_the_stream_is_looked_for_beside_the_sweep_file(tmp_path):
+    objective = {"metric": "val_stream_frr_at_fah", "stream": "hours"}
+    sweep = {"data": {"path": "clips"}, "students": ["tiny_conv"], "objective": objective}
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(sweep))
+    loaded = SweepConfig.load(tmp_path / "s.yaml").objective
+    assert loaded.stream == tmp_path / "hours"
+    # The test clips have no stream: what validation chose by is told apart from what they say.
+    assert (loaded.mode, loaded.test_metric) == ("min", "test_pauc")
+    assert Objective(metric="val_eer").test_metric == "test_eer"

@@ -1,11 +1,14 @@
 """Ray's four calls."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
 import torch
 from ray.tune.result import SHOULD_CHECKPOINT
 
+from tests.disks import small_disk
+from trainables import distill
 from trainables.distill import DistillTrainable
 from trainables.memory import RESETS_PEAK
 
@@ -97,6 +100,21 @@ def test_a_trial_uses_one_thread_unless_granted_more(config):
     torch.set_num_threads(2)
     DistillTrainable(config)
     assert torch.get_num_threads() == 1
+
+
+def test_a_full_disk_costs_a_checkpoint_and_leaves_nothing_behind_and_the_next_result_says_so(
+    config, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(distill, "PATIENCE_SECONDS", 0)
+    trainable = DistillTrainable(config)
+    losses(trainable, 1)
+    with small_disk(tmp_path / "disk", kilobytes=64) as disk:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk))
+        assert trainable.save().checkpoint is None
+        assert list(disk.iterdir()) == []
+    result = trainable.train()
+    assert result["epoch"] == 2 and "No space left on device" in result["unsaved"]
+    assert "unsaved" not in trainable.train()
 
 
 def test_cleanup_frees_the_run(config):

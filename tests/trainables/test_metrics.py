@@ -27,8 +27,17 @@ def test_metrics_of_eight_clips():
             "eer": 0.25,
             "frr_at_fpr": 0.25,
             "frr_at_fah": 0.25,
+            "threshold_at_fpr": 0.5,  # between the second negative, 0.4, and the clip above it
         }
     )
+
+
+def test_the_threshold_of_logits_is_a_probability_and_the_one_for_their_softmax():
+    margins = np.log(SCORES) - np.log1p(-np.array(SCORES))
+    logits = np.stack([3 * np.ones(8), 3 + margins], axis=1)
+    assert evaluate(logits, LABELS, **RATES) == pytest.approx(evaluate(SCORES, LABELS, **RATES))
+    far = evaluate(1000 * logits - 3000, LABELS, **RATES)
+    assert 0 <= far["threshold_at_fpr"] <= 1
 
 
 @pytest.mark.parametrize(("fpr", "expected"), [(0.01, 0.5), (0.24, 0.5), (0.25, 0.25), (0.75, 0.0)])

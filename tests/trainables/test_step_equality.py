@@ -27,7 +27,7 @@ TRIAL = {
     "distillation.feature_alignment_enabled": True,
     "distillation.alignment_layers": [1, 3],
 }
-STUDENTS = ("tiny_conv", "mobilenetv3", pytest.param("resnet18", marks=pytest.mark.slow))
+STUDENTS = ("tiny_conv", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mobilenetv3", "resnet18")))
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ def test_each_file_of_the_package_is_one_student_of_that_name():
     assert set(STUDENTS) == files
 
 
+@pytest.mark.slow
 def test_a_worker_imports_only_the_student_it_trains():
     program = """
 import sys

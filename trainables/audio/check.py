@@ -109,7 +109,7 @@ def _checked(
     found = recorded_scan(paths, record, progress) if record else scan(paths, progress)
     sounds = {path: sound for path, sound in found.items() if isinstance(sound, Sound)}
     report.unreadable = {
-        shown(path, data.path): str(error) for path, error in found.items() if isinstance(error, UnreadableAudioError)
+        shown(path, data.here): str(error) for path, error in found.items() if isinstance(error, UnreadableAudioError)
     }
     _judge_unreadable(report, listing.entries, data.max_unreadable)
     readable = [entry for entry in listing.entries if entry.path in sounds]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from spaces.errors import InputError
 from spaces.sections import Data
-from trainables.audio.entries import SPLIT_NAMES, SPLITS, Entry, Listing, Split
+from trainables.audio.entries import SPLIT_NAMES, Entry, Listing, Split
 from trainables.audio.folders import class_folders, has_classes, speech_commands, split_folders, subfolders
 from trainables.audio.frontend import UnreadableAudioError
-from trainables.audio.manifests import csv_manifest, platform_manifests
+from trainables.audio.manifests import csv_manifest, manifest_in, platform_manifests
 from trainables.audio.scan import Sound, scan
 from trainables.audio.splits import Assignment, assign, missing_splits
 
@@ -58,8 +58,8 @@ def list_entries(data: Data) -> Listing:
     ``manifest.csv``; with ``train.json``, ``val.json`` or ``test.json``; with class folders; with class
     folders under split folders.
     """
-    root = data.path
-    listing = _file(data) if root.is_file() else _folder(root, data.keyword)
+    root = data.here
+    listing = _file(data) if root.is_file() else _folder(data)
     if not listing.entries and not listing.faults:
         listing.fault(root, f"holds no clips; expected {LAYOUTS}", "data.path")
     return listing
@@ -74,7 +74,7 @@ def with_splits(
         sounds: of every entry whose split hangs on its content.
     """
     contents = {path: sound.content_hash for path, sound in sounds.items() if isinstance(sound, Sound)}
-    assignment = assign(entries, contents, seed=data.split_seed, source=data.path)
+    assignment = assign(entries, contents, seed=data.split_seed, source=data.here)
     clips = [
         Clip(entry.path, entry.label, split, entry.speaker, entry.hard)
         for entry, split in zip(entries, assignment.splits, strict=True)
@@ -84,22 +84,22 @@ def with_splits(
 
 def _file(data: Data) -> Listing:
     listing = Listing("none")
-    if data.path.suffix.lower() != ".csv":
-        listing.fault(data.path, "is neither a folder nor a .csv manifest", "data.path")
+    if data.here.suffix.lower() != ".csv":
+        listing.fault(data.here, "is neither a folder nor a .csv manifest", "data.path")
     elif data.keyword is not None:
-        listing.fault(data.path, "belongs to Speech Commands folders; remove it", "data.keyword", data.keyword)
+        listing.fault(data.here, "belongs to Speech Commands folders; remove it", "data.keyword", data.keyword)
     else:
-        return csv_manifest(data.path)
+        return csv_manifest(data.here, data.allow_outside)
     return listing
 
 
-def _folder(root: Path, keyword: str | None) -> Listing:
+def _folder(data: Data) -> Listing:
+    root, keyword = data.here, data.keyword
     if keyword is not None and root.is_dir():
         return speech_commands(root, keyword)
-    if (root / "manifest.csv").is_file():
-        return csv_manifest(root / "manifest.csv")
-    if any((root / f"{split}.json").is_file() for split in SPLITS):
-        return platform_manifests(root)
+    if manifest := manifest_in(root):
+        is_csv = manifest.suffix == ".csv"
+        return csv_manifest(manifest, data.allow_outside) if is_csv else platform_manifests(root, data.allow_outside)
     if has_classes(root):
         return class_folders(root)
     if any(has_classes(root / name) for name in SPLIT_NAMES):

@@ -1,10 +1,14 @@
-"""Data sets that are lists of files: a CSV manifest, or the platform's JSON manifests."""
+"""Data sets that are lists of files: a CSV manifest, or the platform's JSON manifests.
+
+A manifest may come from anyone, so it lists files below its own folder unless ``allow_outside`` says otherwise.
+"""
 
 import csv
-import json
+import os
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
+from spaces.documents import read_json
 from trainables.audio.entries import CLASSES, SPLIT_NAMES, SPLITS, Entry, Listing, Split, counted, named
 
 LABELS = {**CLASSES, "1": CLASSES["positive"], "0": CLASSES["negative"]}
@@ -15,15 +19,20 @@ REMEDIES = {
     "split": "write train, val or test",
     "hard": "write 0 or 1, and 1 for negatives only",
 }
+NAMES = ("manifest.csv", *(f"{split}.json" for split in SPLITS))
 JSON_FORM = '{"files": [{"path": ..., "category": "positive", "negative" or "hard_negative"}, ...]}'
 
 
-def csv_manifest(path: Path) -> Listing:
+def manifest_in(folder: Path) -> Path | None:
+    """What says which clips of a folder are read, of the platform's the first; ``None``: its folders do."""
+    return next((path for name in NAMES if (path := folder / name).is_file()), None)
+
+
+def csv_manifest(path: Path, allow_outside: bool = False) -> Listing:
     """``path,label[,split,speaker,hard]``, one clip a row; other columns are ignored.
 
-    Paths count from the manifest's folder; one that leaves it (``../`` or absolute) says so openly and is
-    allowed. Labels are positive, negative, hard_negative, 1 or 0; rows of any other label (noise, room
-    responses, ...) are skipped and counted. All rows have a split, or none has.
+    Paths count from the manifest's folder. Labels are positive, negative, hard_negative, 1 or 0; rows of any other
+    label (noise, room responses, ...) are skipped and counted. All rows have a split, or none has.
     """
     listing = Listing("CSV manifest")
     try:
@@ -54,20 +63,21 @@ def csv_manifest(path: Path) -> Listing:
     n_unsplit = sum(entry.split is None for entry in listing.entries)
     if 0 < n_unsplit < len(listing.entries):
         listing.fault(path, f"is empty in {counted(n_unsplit, 'row')}; give every row a split, or none", "split")
-    return _existing(listing, path)
+    return _existing(_within(listing, path, allow_outside), path)
 
 
-def platform_manifests(folder: Path) -> Listing:
+def platform_manifests(folder: Path, allow_outside: bool = False) -> Listing:
     """The platform's ``train.json``, ``val.json``, ``test.json``.
 
     The platform writes paths as seen from where it ran, some folder above its manifests. So a relative path
-    counts from the manifest's folder or else the nearest one above it where the manifest's first file exists.
+    counts from the manifest's folder or else, with ``allow_outside``, the nearest one above it where the manifest's
+    first file exists.
     """
     listing = Listing("platform manifests")
     for split in SPLITS:
         path = folder / f"{split}.json"
         if path.is_file():
-            part = _platform_manifest(path, split)
+            part = _platform_manifest(path, split, allow_outside)
             listing.entries += part.entries
             listing.skipped += part.skipped
             listing.faults += part.faults
@@ -90,7 +100,7 @@ def _row_entry(folder: Path, row: dict[str, str]) -> Entry:
     label, hard = LABELS[row["label"].lower()]
     speaker = row.get("speaker", "")
     return Entry(
-        folder / row["path"],
+        folder / os.path.normpath(row["path"]),
         label,
         hard or FLAGS[row.get("hard", "").lower()],
         SPLIT_NAMES.get(row.get("split", "").lower()),
@@ -98,10 +108,10 @@ def _row_entry(folder: Path, row: dict[str, str]) -> Entry:
     )
 
 
-def _platform_manifest(path: Path, split: Split) -> Listing:
+def _platform_manifest(path: Path, split: Split, allow_outside: bool) -> Listing:
     listing = Listing("platform manifest")
     try:
-        files = json.loads(path.read_text("utf-8"))["files"]
+        files = read_json(path)["files"]
         names = [_posix(file["path"]) for file in files]
     except (OSError, ValueError, KeyError, TypeError) as error:
         listing.fault(path, f"is not one of the platform's manifests, {JSON_FORM} ({type(error).__name__}: {error})")
@@ -112,8 +122,8 @@ def _platform_manifest(path: Path, split: Split) -> Listing:
     above = [path.parent.absolute(), *path.parent.absolute().parents]
     base = next((folder for folder in above if (folder / names[0]).is_file()), path.parent)
     for name, file in zip(names, files, strict=True):
-        _add_file(listing, base / name, file, split)
-    return _existing(listing, path)
+        _add_file(listing, base / os.path.normpath(name), file, split)
+    return _existing(_within(listing, path, allow_outside), path)
 
 
 def _add_file(listing: Listing, path: Path, file: dict[str, Any], split: Split) -> None:
@@ -129,6 +139,26 @@ def _add_file(listing: Listing, path: Path, file: dict[str, Any], split: Split) 
 def _posix(name: str) -> str:
     # The platform runs on Windows too, and writes its paths as they are there.
     return PureWindowsPath(name).as_posix() if "\\" in name else name
+
+
+def _within(listing: Listing, manifest: Path, allow_outside: bool) -> Listing:
+    """The listing without the files that lie outside the manifest's folder, and with one fault that names them.
+
+    By their names, ``..`` taken off before: a link below the folder is its owner's, and may lead anywhere.
+    """
+    if allow_outside:
+        return listing
+    folder = manifest.parent.absolute()
+    inside = os.path.join(os.path.normpath(folder), "")
+    outside = {entry.path for entry in listing.entries if not os.path.normpath(folder / entry.path).startswith(inside)}
+    if outside:
+        remedy = (
+            f"{counted(len(outside), 'listed file')} outside {folder}: {named(sorted(outside))}; keep clips below "
+            "their manifest's folder or, where you trust it, set data.allow_outside=true (--allow-outside)"
+        )
+        listing.fault(manifest, remedy, "path")
+        listing.entries = [entry for entry in listing.entries if entry.path not in outside]
+    return listing
 
 
 def _existing(listing: Listing, manifest: Path) -> Listing:

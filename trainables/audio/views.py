@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from spaces.errors import InputError
-from spaces.sections import Views
+from spaces.sections import Views, here
 from trainables.audio.disturbance import (
     coloured_noise,
     generated_room,
@@ -56,8 +56,8 @@ class ViewMaker:
 
     def __init__(self, views: Views) -> None:
         self.views = views
-        self._noise, noise_faults = recordings(views.noise, "data.views.noise")
-        self._rooms, room_faults = recordings(views.rir, "data.views.rir")
+        self._noise, noise_faults = recordings([*map(here, views.noise)], "data.views.noise")
+        self._rooms, room_faults = recordings([*map(here, views.rir)], "data.views.rir")
         if noise_faults or room_faults:
             raise InputError(noise_faults + room_faults)
         self._noise_files: list[Path] = list(self._noise.values())

@@ -7,6 +7,7 @@ rows are written by a thread of their own. So nearly all the time goes to the en
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +25,8 @@ CLIPS_PER_BATCH = 16  # on a CPU; divides a shard
 CLIPS_PER_PIECE = 4  # on CUDA
 WAVEFORMS_AT_MOST = 256  # in a batch on CUDA; Wav2Vec2-base takes about 3 GB for them in half precision
 WRITES_AHEAD = 2
+WriteShard = Callable[[Path, Shard, Mapping[str, np.ndarray]], None]
+"""Takes the rows of a shard, in a corpus' folder."""
 
 
 class Piece(NamedTuple):
@@ -42,17 +45,24 @@ class Loaded(NamedTuple):
     mel: np.ndarray
 
 
-def fill_here(recipe: Recipe, folder: Path, shards: Sequence[Shard], on_shard: Callable[[Shard], None]) -> None:
+def fill_here(
+    recipe: Recipe,
+    folder: Path,
+    shards: Sequence[Shard],
+    on_shard: Callable[[Shard], None],
+    write: WriteShard = write_shard,
+) -> None:
     """Compute shards and write them into ``folder``.
 
     Args:
         on_shard: told of each shard that is written and marked.
+        write: takes the rows of a shard; by default into the folder's arrays.
 
     Raises:
         InputError: a clip is no longer what was checked.
         FloatingPointError: a teacher's states do not fit half precision.
     """
-    writer = _Writer(recipe, folder)
+    writer = _Writer(recipe, partial(write, folder))
     writing: deque[Future[list[Shard]]] = deque()
 
     def wait_until(n_left: int) -> None:
@@ -132,8 +142,8 @@ def _encode(encoders: Mapping[str, Encoder], waveforms: np.ndarray) -> dict[str,
 class _Writer:
     """Puts batches together to shards, and writes each as its last row arrives; used by one thread."""
 
-    def __init__(self, recipe: Recipe, folder: Path) -> None:
-        self.recipe, self.folder = recipe, folder
+    def __init__(self, recipe: Recipe, write: Callable[[Shard, Mapping[str, np.ndarray]], None]) -> None:
+        self.recipe, self.write = recipe, write
         self.pieces: list[dict[str, np.ndarray]] = []  # of the shard under way
 
     def take(self, batch: list[Loaded], states: dict[str, Tensor]) -> list[Shard]:
@@ -154,6 +164,6 @@ class _Writer:
             if piece.stop == piece.shard.stop:
                 whole = {name: np.concatenate([each[name] for each in self.pieces]) for name in rows}
                 self.pieces.clear()
-                write_shard(self.folder, piece.shard, whole)
+                self.write(piece.shard, whole)
                 done.append(piece.shard)
         return done

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainables.audio.frontend import CLIP_SECONDS
+from trainables.intervals import Rate, Share
 from trainables.metrics import SECONDS_PER_HOUR
 from trainables.stream.detector import Streaming, Votes, detections
-from trainables.stream.intervals import Rate, Share
 
 # A word is heard until it has left the window: what fires later fires at something else.
 HEARD_SECONDS = CLIP_SECONDS
@@ -89,14 +89,34 @@ class Session:
 
     Attributes:
         streaming: but for its threshold.
+        settles: whether the detector is one that is released again, see `at`; else it is as ``streaming`` has it.
     """
 
     tracks: Sequence[Track]
     streaming: Streaming
+    settles: bool = True
 
     @cached_property
     def _votes(self) -> list[Votes]:
         return [Votes.of(track.scores, self.streaming) for track in self.tracks]
+
+    @cached_property
+    def typical(self) -> float:
+        """The median vote where a detection would be false, 0 of no such time."""
+        votes = [votes.on for track, votes in zip(self.tracks, self._votes, strict=True) if track.counts_false]
+        return float(np.median(np.concatenate([*votes, [0.0]])))
+
+    def at(self, threshold: float) -> Streaming:
+        """The detector at a threshold, released half of the time at least.
+
+        Where the typical vote is not under ``hysteresis_low``, a detector that has fired would hear nothing more, which
+        few false accepts do not speak for: it is released under the middle between that vote and the threshold.
+        """
+        streaming = self.streaming.at(threshold)
+        if not self.settles or self.typical < streaming.hysteresis_low or self.typical >= threshold:
+            return streaming
+        middle = max((self.typical + threshold) / 2, float(np.nextafter(self.typical, np.inf)))
+        return streaming.model_copy(update={"hysteresis_low": middle})
 
     @property
     def hours(self) -> float:
@@ -109,7 +129,7 @@ class Session:
 
     def tally(self, threshold: float) -> Tally:
         """What the detector does with a threshold."""
-        streaming = self.streaming.at(threshold)
+        streaming = self.at(threshold)
         false: list[Firing] = []
         delays: list[float] = []
         for track, votes in zip(self.tracks, self._votes, strict=True):
@@ -131,14 +151,14 @@ class Session:
     def threshold_for(self, per_hour: float) -> float:
         """The lowest threshold with at most so many false accepts an hour on these tracks.
 
-        Sought from the highest vote down: a threshold under what is scored all the time fires once and is never
-        released, which few false accepts do not speak for. Steps double until there are too many, then halve.
+        And above the typical vote: what half of all sound reaches fires once and is never released. Sought from the
+        highest vote down, in steps that double until there are too many, then halve.
         """
         allowed = per_hour * self.hours * (1 + 1e-9)
         votes = [votes.on for track, votes in zip(self.tracks, self._votes, strict=True) if track.counts_false]
-        values = np.unique(np.concatenate([*votes, [0.0]]))
+        values = np.unique(np.concatenate([*votes, [self.typical]]))
         # Just above each vote, the highest first: nothing reaches that.
-        candidates = np.nextafter(values[np.isfinite(values)], np.inf)[::-1]
+        candidates = np.nextafter(values[np.isfinite(values) & (values >= self.typical)], np.inf)[::-1]
 
         def is_quiet(index: int) -> bool:
             return len(self.tally(float(candidates[index])).false) <= allowed

@@ -60,7 +60,7 @@ def find_recordings(folder: Path, option: str = "--stream") -> list[Recording]:
     found = {path.relative_to(folder).as_posix(): path for path in audio_files(folder)}
     if not found:
         refuse([Fault(str(folder), option, None, "holds no WAV, FLAC, OGG or MP3 file; put long recordings there")])
-    seconds = {name: _seconds(path) for name, path in found.items()}
+    seconds = {name: seconds_of(path) for name, path in found.items()}
     faults = []
     if unreadable := [name for name, length in seconds.items() if not length]:
         faults.append(Fault(str(folder), option, None, f"cannot be read: {named(unreadable)}; repair or remove them"))
@@ -112,7 +112,7 @@ def _span(start: str, end: str) -> tuple[float, float] | None:
         return None
 
 
-def _seconds(path: Path) -> float:
+def seconds_of(path: Path) -> float:
     """Length of a file, 0 of one that cannot be read."""
     try:
         facts = soundfile.info(path)

@@ -50,7 +50,7 @@ class Scored(NamedTuple):
     seconds: float
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """Part of a recording: windows begin at ``start`` and every hop after it; around are what they share."""
 
     samples: Samples
@@ -87,24 +87,28 @@ class Listener:
 
         hop = self.hop_ms * SAMPLE_RATE // 1000
         make = self._maker()
-        scores = [self._scores(make(part, hop)) for part in _parts(counted(), hop)]
+        scores = [self._scores(make(part, hop)) for part in parts(counted(), hop)]
         return Scored(np.concatenate(scores), n_samples / SAMPLE_RATE)
 
     @cached_property
-    def _frames(self) -> "_Frames":
-        return _Frames()
+    def _frames(self) -> "Frames":
+        return Frames()
 
-    def _maker(self) -> Callable[[_Part, int], Iterator[Tensor]]:
+    def _maker(self) -> Callable[[Part, int], Iterator[Tensor]]:
         if self.judge.hears == "audio":
             return _clips
-        return _mels_of_clips if self.exact else self._frames.windows
+        return _mels_of_clips if self.exact else self._shared_mels
+
+    def _shared_mels(self, part: Part, hop: int) -> Iterator[Tensor]:
+        decibels = self._frames.decibels(part, hop)
+        return windows(decibels, self._frames.norms(decibels, part, hop), hop)
 
     @torch.inference_mode()
     def _scores(self, batches: Iterator[Tensor]) -> Floats:
         return np.concatenate([self.judge.score(batch) for batch in batches])
 
 
-def _parts(pieces: Iterable[Samples], hop: int) -> Iterator[_Part]:
+def parts(pieces: Iterable[Samples], hop: int) -> Iterator[Part]:
     """A recording cut so that each window is in one part, with what lies up to 0.75 s around it."""
     per_part = PART_SAMPLES // hop
     owned = per_part * hop
@@ -113,7 +117,7 @@ def _parts(pieces: Iterable[Samples], hop: int) -> Iterator[_Part]:
     for piece in pieces:
         held = np.concatenate([held, piece])
         while len(held) >= start + n_whole:
-            yield _Part(held[: start + n_whole], start, per_part)
+            yield Part(held[: start + n_whole], start, per_part)
             n_done += per_part
             kept = max(start + owned - AROUND, 0)
             held, start = held[kept:], start + owned - kept
@@ -121,47 +125,34 @@ def _parts(pieces: Iterable[Samples], hop: int) -> Iterator[_Part]:
         held = np.pad(held, (0, max(CLIP_SAMPLES - len(held), 0)))
     n_left = (len(held) - start - CLIP_SAMPLES) // hop + 1
     if n_left > 0:
-        yield _Part(held, start, n_left)
+        yield Part(held, start, n_left)
 
 
-def _clips(part: _Part, hop: int) -> Iterator[Tensor]:
+def _clips(part: Part, hop: int) -> Iterator[Tensor]:
     """Each window as a clip, at the level of the recording: batches of (batch, 24000)."""
     for first in range(0, part.n_windows, BATCH):
         starts = part.start + hop * np.arange(first, min(first + BATCH, part.n_windows))
         yield torch.from_numpy(np.stack([part.samples[at : at + CLIP_SAMPLES] for at in starts]))
 
 
-def _mels_of_clips(part: _Part, hop: int) -> Iterator[Tensor]:
+def _mels_of_clips(part: Part, hop: int) -> Iterator[Tensor]:
     """Each window as a clip, through the front-end: batches of (batch, 1, 64, 151)."""
     front_end = LogMel()
     for clips in _clips(part, hop):
         yield front_end(torch.from_numpy(np.stack([levelled(clip) for clip in clips.numpy()])))
 
 
-class _Frames:
-    """The log-mel of windows, from frames that they share."""
+class Frames:
+    """The frames of the log-mel that the windows of a part share, and what makes each window of them."""
 
     def __init__(self) -> None:
         self._mel = LogMel().mel
         # What lies around is there already.
         self._mel.spectrogram.center = False
 
-    def windows(self, part: _Part, hop: int) -> Iterator[Tensor]:
-        """Batches of (batch, 1, 64, 151), as `LogMel` gives them of clips."""
-        level = _Level(part.samples)
-        decibels = self._decibels(level.clipped(), part, hop)
-        starts = part.start + hop * np.arange(part.n_windows)
-        rms = level.rms(starts, starts + CLIP_SAMPLES)
-        gain = np.where(rms > SILENT_RMS, TARGET_RMS / np.maximum(rms, SILENT_RMS), 1.0)
-        gain_db = torch.from_numpy(20 * np.log10(gain)).float()
-        shared = decibels.unfold(1, N_FRAMES, hop // HOP_SAMPLES).permute(1, 0, 2)
-        for first in range(0, part.n_windows, BATCH):
-            batch = slice(first, first + BATCH)
-            # Contiguous before anything is computed: all that follows is the faster for it.
-            yield _normalised(shared[batch].contiguous() + gain_db[batch, None, None]).unsqueeze(1)
-
-    def _decibels(self, samples: Samples, part: _Part, hop: int) -> Tensor:
-        """(64, frames) from ``part.start`` on, without a floor."""
+    def decibels(self, part: Part, hop: int) -> Tensor:
+        """(64, frames) from ``part.start`` on, at the recording's level, without a floor."""
+        samples = _Level(part.samples).clipped()
         n_frames = (part.n_windows - 1) * hop // HOP_SAMPLES + N_FRAMES
         first, last = part.start - N_FFT // 2, part.start + (n_frames - 1) * HOP_SAMPLES + N_FFT // 2
         missing = max(-first, 0), max(last - len(samples), 0)
@@ -169,6 +160,49 @@ class _Frames:
         around = np.pad(samples[max(first, 0) : last], missing, mode="reflect")
         power = self._mel(torch.from_numpy(around))
         return 10 * torch.log10(power.clamp(min=1e-20))
+
+    def norms(self, decibels: Tensor, part: Part, hop: int) -> Tensor:
+        """(windows, 3): each window's lowest value, mean and inverse deviation, which `windows` takes.
+
+        Floor, range and normalisation are those of `LogMel`. The gain to the level of training shifts all decibels of
+        a window alike, so that only the floor notices.
+
+        Args:
+            decibels: (64, frames), as `decibels` gives them, in whichever precision they are kept.
+        """
+        starts = part.start + hop * np.arange(part.n_windows)
+        rms = _Level(part.samples).rms(starts, starts + CLIP_SAMPLES)
+        gain = np.where(rms > SILENT_RMS, TARGET_RMS / np.maximum(rms, SILENT_RMS), 1.0)
+        floor = torch.from_numpy(FLOOR_DB - 20 * np.log10(gain)).float()
+        shared = _unfolded(decibels, hop)
+        return torch.cat([_norms(shared[at : at + BATCH].float(), floor[at : at + BATCH])
+                          for at in range(0, part.n_windows, BATCH)])  # fmt: skip
+
+
+def windows(decibels: Tensor, norms: Tensor, hop: int, batch_size: int = BATCH) -> Iterator[Tensor]:
+    """Batches of (batch, 1, 64, 151), as `LogMel` gives them of clips.
+
+    Args:
+        decibels: (64, frames) of a part. norms: (windows, 3). Both as `Frames` gives them, on one device.
+    """
+    shared = _unfolded(decibels, hop)
+    for at in range(0, len(norms), batch_size):
+        lowest, mean, scale = norms[at : at + batch_size, :, None, None].unbind(1)
+        # Contiguous before anything is computed: all that follows is the faster for it.
+        batch = shared[at : at + batch_size].contiguous()
+        yield batch.clamp_(min=lowest).sub_(mean).mul_(scale).unsqueeze(1)
+
+
+def _unfolded(decibels: Tensor, hop: int) -> Tensor:
+    """(64, frames) to (windows, 64, 151), a view."""
+    return decibels.unfold(1, N_FRAMES, hop // HOP_SAMPLES).permute(1, 0, 2)
+
+
+def _norms(decibels: Tensor, floor: Tensor) -> Tensor:
+    """(batch, 64, 151) and (batch,) to (batch, 3), see `Frames.norms`."""
+    lowest = torch.maximum(floor, decibels.amax(dim=(1, 2)) - TOP_DB)
+    variance, mean = torch.var_mean(decibels.clamp(min=lowest[:, None, None]), dim=(1, 2), correction=0)
+    return torch.stack([lowest, mean, torch.rsqrt(variance + 1e-5)], dim=1)
 
 
 class _Level:
@@ -193,11 +227,3 @@ class _Level:
         limit = np.where(rms > SILENT_RMS, rms / TARGET_RMS, 1.0).astype(np.float32)
         limits = np.repeat(limit, HOP_SAMPLES)[: len(self._samples)]
         return np.clip(self._samples, -limits, limits)
-
-
-def _normalised(decibels: Tensor) -> Tensor:
-    """(batch, 64, 151): floor, range and normalisation of each window, as `LogMel` has them."""
-    decibels = decibels.clamp_(min=FLOOR_DB)
-    decibels.clamp_(min=decibels.amax(dim=(1, 2), keepdim=True) - TOP_DB)
-    variance, mean = torch.var_mean(decibels, dim=(1, 2), correction=0, keepdim=True)
-    return decibels.sub_(mean).mul_(torch.rsqrt(variance + 1e-5))

@@ -3,6 +3,7 @@
 import copy
 import json
 import logging
+import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,13 +120,20 @@ def load_wav2vec2(model: str, with_head: bool = True) -> tuple[Wav2Vec2Encoder, 
             judges = with_head and _judges_two_classes(config)
             kind = _classifier_class(config) if judges else AutoModel
             loaded, info = kind.from_pretrained(
-                model, config=config, dtype=torch.float32, output_loading_info=True, trust_remote_code=False
-            )
+                model, config=config, dtype=torch.float32, output_loading_info=True, trust_remote_code=False,
+                weights_only=True,
+            )  # fmt: skip
             normalise = _normalises(model)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
         if isinstance(error, NotATeacherError):
             raise
         reason = " ".join(str(error).split())
+        if "trust_remote_code" in reason:
+            raise NotATeacherError(
+                "comes with code of its own, which is never run; name a model that transformers itself knows"
+            ) from error
+        if isinstance(error, pickle.UnpicklingError):
+            reason = "its weights file holds more than weights, which is never run"
         raise NotATeacherError(
             f"is no teacher that transformers loads ({reason}); name a hub id that this machine reaches, "
             "or a folder with config.json and model.safetensors"

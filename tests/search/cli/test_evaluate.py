@@ -22,7 +22,7 @@ def test_tables_tell_of_clips_and_of_the_detector(weights: Path, clips: Path, re
     assert "12 wake words and 12 other clips of test, 3 speakers" in shown
     assert "threshold 0.6: as asked" in shown and "as recorded" in shown and "noise" not in shown
     assert f"1 false accepts written to {tmp_path / 'more'}/hard_negative" in shown
-    assert len(list((tmp_path / "more" / "hard_negative").iterdir())) == 1
+    assert len(list((tmp_path / "more" / "hard_negative").iterdir())) == 1 and "a sweep reads what" not in shown
     page = (tmp_path / "det.html").read_text()
     assert "DET of the detector" in page and "as recorded, at 0.600: " in page and "lines+markers" in page
 
@@ -100,3 +100,16 @@ def test_nothing_false_writes_nothing(weights: Path, clips: Path, run: Run, tmp_
     words = ("--data", str(clips), "--stream", str(tmp_path / "hours"), "--clean", "--threshold", "0.9")
     shown = run("evaluate", str(weights), *words, "--hard-negatives", str(tmp_path / "more")).shown
     assert "no false accepts, so no hard negatives" in shown and not (tmp_path / "more").exists()
+
+
+def test_hard_negatives_that_a_manifest_hides_are_told_of(
+    weights: Path, clips: Path, record, run: Run, tmp_path: Path
+) -> None:
+    record("kitchen.wav", 10.0, (5.0,))
+    manifest = tmp_path / "more" / "manifest.csv"
+    manifest.parent.mkdir()
+    manifest.write_text("path,label\n")
+    words = ("--data", str(clips), "--stream", str(tmp_path / "hours"), "--clean", "--threshold", "0.6")
+    for folder in (manifest.parent, manifest.parent / "train"):
+        shown = run("evaluate", str(weights), *words, "--hard-negatives", str(folder)).shown
+        assert f"a sweep reads what {manifest} names" in shown

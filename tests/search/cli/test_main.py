@@ -36,6 +36,7 @@ COMMANDS = dict(commands(cli.app))
 def test_all_commands_of_the_contract_are_found_by_these_tests() -> None:
     assert {
         "sweep",
+        "submit",
         "confirm",
         "export",
         "import",

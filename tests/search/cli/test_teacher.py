@@ -13,6 +13,7 @@ from transformers import AutoModelForAudioClassification, Wav2Vec2Config, Wav2Ve
 from search.cli import options
 from spaces.errors import InputError
 from spaces.sections import Teacher
+from tests.disks import small_disk
 from tests.search.commands import Run, assert_refused
 from tests.trainables.recipes import write_tone
 from trainables.teachers.load import load_teacher
@@ -136,14 +137,8 @@ def test_a_check_of_a_teacher_that_is_not_named_whole_is_refused(
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 64 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("mounting a small disk needs root")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk(tmp_path / "disk", kilobytes=64) as disk:
+        yield disk
 
 
 def test_a_disk_that_is_too_small_for_the_teacher_is_left_empty(

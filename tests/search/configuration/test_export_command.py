@@ -8,7 +8,6 @@ import yaml
 
 from search.configuration.compare import differences
 from search.configuration.forms import is_trial, own_section, read_exported, trial_tree
-from search.configuration.provenance import without_login
 from search.export import platform_tree
 from search.record.results import SweepResults
 from spaces.trial import TrialConfig
@@ -62,20 +61,6 @@ def test_no_password_of_the_tracking_server_is_written(here: Run) -> None:
     for form in ("platform", "trial", "json"):
         shown = here("export", "hey-sirius", "--format", form).shown
         assert "cret" not in shown and "postgresql://db:5432/runs" in shown
-
-
-@pytest.mark.parametrize(
-    ("uri", "left"),
-    [
-        ("http://me:pw@host:5000/mlflow", "http://host:5000/mlflow"),
-        ("postgresql://db/x?user=me&password=pw&sslmode=require", "postgresql://db/x?sslmode=require"),
-        ("postgresql://db/x?password=a@b", "postgresql://db/x"),
-        ("sqlite:////data/mlflow.db", "sqlite:////data/mlflow.db"),
-        (None, None),
-    ],
-)
-def test_a_login_is_taken_out_of_an_address_wherever_it_stands(uri: str | None, left: str | None) -> None:
-    assert without_login(uri) == left
 
 
 def test_one_trial_by_its_number(here: Run, results: SweepResults) -> None:

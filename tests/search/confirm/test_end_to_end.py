@@ -5,7 +5,6 @@ import platform
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from search.record.results import SweepResults
 from search.reproduce import reproduce_trial
 from search.screen.steps import silent_steps
 from tests.search.conftest import synthesise_few
+from tests.search.sweeps import kill_when, start
 from trainables.build import best_student
 from trainables.metrics import evaluate
 from trainables.teachers.load import SHIPPED
@@ -93,19 +93,14 @@ def runs_of(folder: SweepFolder) -> list[FrozenTrial]:
 
 def killed_amid_confirming(file: Path, folder: SweepFolder) -> list[FrozenTrial]:
     """Run the sweep until a run of an arm is over and another is at work, kill its driver; what was recorded."""
-    log = file.with_suffix(".out").open("w")
-    process = subprocess.Popen([sys.executable, "-m", "search.cli.main", "sweep", str(file)], stdout=log, stderr=log)
-    deadline = time.monotonic() + 600
-    while time.monotonic() < deadline:
-        assert process.poll() is None, file.with_suffix(".out").read_text()
+
+    def amid_confirming() -> bool:
         runs = runs_of(folder) if folder.journal.exists() else []
         over = [run for run in runs if run.state == Complete and run.user_attrs["stage"] == "run"]
-        if over and any(run.state == Running and run.intermediate_values for run in runs):
-            process.kill()
-            process.wait()
-            return runs_of(folder)
-        time.sleep(0.05)
-    raise AssertionError("confirming did not begin in time")
+        return bool(over) and any(run.state == Running and run.intermediate_values for run in runs)
+
+    kill_when(amid_confirming, start(file))
+    return runs_of(folder)
 
 
 def folder() -> SweepFolder:

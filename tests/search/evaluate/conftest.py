@@ -13,19 +13,13 @@ from safetensors.torch import save_file
 from spaces.trial import TrialConfig
 from tests.trainables.audio.conftest import enable
 from tests.trainables.recipes import write_tone
+from tests.trainables.stream.sounds import RATE, tone
 from trainables.audio.frontend import LogMel, conform
 from trainables.students import Student, build_student
 
-__all__ = ["enable"]
+__all__ = ["RATE", "enable", "tone"]
 
 WORD_HERTZ, OTHER_HERTZ = 2000, 400
-RATE = 16_000
-
-
-def tone(hertz: float, seconds: float, seed: int = 0) -> np.ndarray:
-    """In noise 20 dB below."""
-    noise = np.random.default_rng(seed).normal(scale=0.02, size=int(seconds * RATE))
-    return (0.3 * np.sin(2 * np.pi * hertz * np.arange(len(noise)) / RATE) + noise).astype(np.float32)
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from search.evaluate.clips import bootstrap, clip_metrics, groups_of, read_split
+from search.evaluate.clips import clip_metrics, groups_of, metrics, read_split
 from search.evaluate.conditions import AS_RECORDED, Condition, Scenery
 from search.evaluate.model import load_model
 from spaces.errors import InputError
 from spaces.sections import Data
 from tests.trainables.recipes import write_tone
+from trainables.intervals import bootstrap
 from trainables.stream.judge import Judge
 
 EACH = np.arange(200)
@@ -53,8 +54,9 @@ def test_clips_of_a_speaker_belong_together_and_others_stand_alone(clips):
     assert len(set(groups_of(read_split(Data(path=clips), "test")))) == 4
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_value_and_narrows_with_more_clips():
-    few, many = (bootstrap(*scored(n, 2.0), np.arange(n)) for n in (100, 1600))
+    few, many = (bootstrap(metrics, *scored(n, 2.0), np.arange(n)) for n in (100, 1600))
     for name, estimate in few.items():
         assert estimate.low <= estimate.value <= estimate.high, name
     widths = [found["eer"].high - found["eer"].low for found in (few, many)]
@@ -62,21 +64,22 @@ def test_the_interval_holds_the_value_and_narrows_with_more_clips():
 
 
 def test_the_interval_of_a_share_is_the_binomials_where_clips_stand_alone():
-    found = bootstrap(*scored(800, 1.0), np.arange(800))["fnr"]
+    found = bootstrap(metrics, *scored(800, 1.0), np.arange(800))["fnr"]
     half = 1.96 * np.sqrt(found.value * (1 - found.value) / 400)
     assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.15)
 
 
+@pytest.mark.slow
 def test_clips_that_are_alike_say_less_than_their_number():
     scores, labels = scored(40, 1.0)
     alike = np.repeat(scores, 10), np.repeat(labels, 10)
-    by_speaker = bootstrap(*alike, np.repeat(np.arange(40), 10))["fnr"]
-    alone = bootstrap(*alike, np.arange(400))["fnr"]
+    by_speaker = bootstrap(metrics, *alike, np.repeat(np.arange(40), 10))["fnr"]
+    alone = bootstrap(metrics, *alike, np.arange(400))["fnr"]
     assert by_speaker.high - by_speaker.low > 2 * (alone.high - alone.low)
 
 
 def test_the_same_clips_give_the_same_intervals():
-    assert bootstrap(*scored(200, 1.0), EACH) == bootstrap(*scored(200, 1.0), EACH)
+    assert bootstrap(metrics, *scored(200, 1.0), EACH) == bootstrap(metrics, *scored(200, 1.0), EACH)
 
 
 def test_a_model_that_says_what_is_no_number_is_refused(clips):
@@ -85,6 +88,7 @@ def test_a_model_that_says_what_is_no_number_is_refused(clips):
         clip_metrics(broken, read_split(Data(path=clips), "test"), Scenery(), AS_RECORDED)
 
 
+@pytest.mark.slow
 def test_noise_that_drowns_the_clips_costs_what_the_model_knew(clips, weights):
     judge, read = load_model(weights).judge, read_split(Data(path=clips), "test")
     assert clip_metrics(judge, read, Scenery(), AS_RECORDED)["eer"].value == 0

@@ -53,6 +53,12 @@ def test_a_student_better_than_its_teacher_is_told_with_both_values(recorded, en
     assert alarm.told.startswith("its best val_pauc is 0.800, its teacher's 0.750")
 
 
+def test_on_a_stream_a_student_is_compared_with_no_teacher(recorded, end_trial, alarms_of):
+    record = recorded.open({"objective.metric": "val_stream_frr_at_fah", "objective.stream": "hours"})
+    end_trial(record, "tiny_conv", [0.05])
+    assert alarms_of(record) == {}
+
+
 def test_where_less_is_better_a_smaller_value_beats_the_teacher(recorded, end_trial, alarms_of):
     record = recorded.open({"objective.metric": "val_eer"})
     end_trial(record, "tiny_conv", [0.05])

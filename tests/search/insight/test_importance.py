@@ -53,6 +53,7 @@ def test_a_parameter_that_only_some_trials_drew_is_judged_among_those():
     assert found[0].key == WEIGHT and found[0].told_from_chance
 
 
+@pytest.mark.slow
 def test_of_objectives_that_depend_on_nothing_a_parameter_is_named_in_about_one_of_twenty():
     ranges = {RATE: {"low": 1e-4, "high": 1e-2, "log": True, "default": 1e-3}}
     space = Space.model_validate({"parameters": {**ranges, "model.dropout": {"low": 0, "high": 0.3, "default": 0}}})

@@ -11,7 +11,6 @@ from search.package.convert import log_mel_model, save, with_front_end
 from search.package.memory import activation_kb
 from search.package.onnx_student import OnnxStudent
 from search.package.parity import FloatParity, Int8Parity, ParityError, SplitScores, int8_parity
-from search.package.write import _whole
 from spaces.trial import Model
 from trainables.audio.frontend import LogMel, levelled
 from trainables.students import build_student, student_names
@@ -46,13 +45,6 @@ def test_int8_that_ranks_alike_is_within_a_point_and_one_that_does_not_is_told_o
 def test_a_loss_on_either_split_counts_and_a_point_itself_does_not() -> None:
     assert Int8Parity(0.90, 0.8901, 0.90, 0.95, 1.0, 0.1).within
     assert not Int8Parity(0.90, 0.95, 0.90, 0.889, 1.0, 0.1).within
-
-
-def test_what_fails_half_way_leaves_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(ParityError), _whole(tmp_path / "out") as folder:
-        (folder / "audio.onnx").write_text("half")
-        raise ParityError
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from search.pages.dashboard import only_shown, open_dashboard
+from search.pages.page import Showing
 from spaces.errors import InputError
 from tests.search.conftest import RecordedSweep
 
@@ -43,8 +44,8 @@ def test_each_students_study_is_linked_and_none_can_be_deleted(
     record = recorded.open()
     end_trial(record, "tiny_conv", [0.5, 0.75])
     end_trial(record, "mobilenetv3", [0.5])
-    script = "import sys, pathlib; from search.pages.dashboard import open_dashboard\n" \
-             "open_dashboard(*map(pathlib.Path, sys.argv[1:]), open_browser=False)"  # fmt: skip
+    script = "import sys; from pathlib import Path; from search.pages.dashboard import Showing, open_dashboard\n" \
+             "open_dashboard(Path(sys.argv[1]), Showing(Path(sys.argv[2]), open_browser=False))"  # fmt: skip
     command = [sys.executable, "-u", "-c", script, str(recorded.folder.journal), str(tmp_path / "pages")]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
     with running(command, environment) as dashboard:
@@ -77,4 +78,4 @@ def test_only_what_reads_reaches_the_page():
 
 def test_a_record_without_a_study_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match=r"NAME = 'first': holds no trial yet"):
-        open_dashboard(tmp_path / "first" / "study.journal", tmp_path)
+        open_dashboard(tmp_path / "first" / "study.journal", Showing(tmp_path))

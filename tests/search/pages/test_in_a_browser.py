@@ -15,12 +15,11 @@ from playwright.sync_api import Browser, Page, expect
 
 from search.home import open_home
 from search.pages.mlflow_ui import TRAINING, serve
-from tests.search.browser import chromium
+from tests.search.browser import PATIENCE_MS, chromium, new_page
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 NAME = "seen"
-PATIENCE_MS = 30_000
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    opened = browser.new_page(viewport={"width": 1280, "height": 800})
-    opened.set_default_timeout(PATIENCE_MS)
+    opened = new_page(browser, viewport={"width": 1280, "height": 800})
     try:
         yield opened
     finally:

@@ -6,7 +6,7 @@ import pytest
 
 from search.plots.page import as_script
 from search.plots.write import write
-from tests.search.browser import chromium
+from tests.search.browser import chromium, new_page
 
 PNG = b"\x89PNG\r\n\x1a\n"
 NAMES = {"gain", "history", "size", "roc", "det", "importance", "learning-curves", "parallel-coordinates",
@@ -22,7 +22,7 @@ def test_every_plot_is_written_as_a_page_and_a_picture_and_the_page_draws_itself
             path.removesuffix(".html") for path in files if path.endswith(".html")
         }
         assert all(file.read_bytes().startswith(PNG) for path, file in files.items() if path.endswith(".png"))
-        page, said = browser.new_page(color_scheme="dark"), []
+        page, said = new_page(browser, color_scheme="dark"), []
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(files["plots/history.html"].as_uri())

@@ -4,10 +4,13 @@ import logging
 import os
 import sys
 import time
-from contextlib import contextmanager
+from collections import deque
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import ray
 import torch
@@ -17,7 +20,8 @@ from search.home import open_home
 from search.prepare import teacher_pool
 from search.prepare.shared import make_shared
 from search.prepare.teacher_pass import plan_pass
-from search.prepare.teacher_pool import Place, Worker, fill_by_pool, places
+from search.prepare.teacher_pool import Place, Worker, _Pool, computes_on_cpus, fill_by_pool, places
+from search.run.starting import started
 from search.screen.steps import silent_steps
 from spaces.errors import InputError
 from spaces.sweep import SweepConfig
@@ -63,8 +67,9 @@ def cluster(monkeypatch):
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     # Test modules are not importable on a node; the classes in this one travel whole.
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    cluster.second = cluster.add_node(num_cpus=1)
+    settings = {"num_cpus": 1, "include_dashboard": False}
+    cluster = started(lambda: Cluster(initialize_head=True, head_node_args=settings))
+    cluster.second = started(lambda: cluster.add_node(num_cpus=1))
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
     yield cluster
     ray.shutdown()
@@ -100,7 +105,14 @@ def test_a_node_that_is_removed_while_it_builds_costs_nothing_but_time(cluster, 
         nonlocal n_told
         n_told += 1
         if n_told == 1:
+            (raylet,) = cluster.second.all_processes["raylet"]
+            of_the_node = psutil.Process(raylet.process.pid).children(recursive=True)
             cluster.remove_node(cluster.second, allow_graceful=False)
+            # By itself a worker lives on for seconds, in which it could build all that is left.
+            for process in of_the_node:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(of_the_node, timeout=60)
 
     with caplog.at_level(logging.WARNING):
         pool = build_corpus(recipe, tmp_path / "pool", remove_the_second_node, fill_by_pool)
@@ -112,7 +124,7 @@ def test_a_node_that_is_removed_while_it_builds_costs_nothing_but_time(cluster, 
 @pytest.mark.slow
 def test_a_node_that_sees_another_folder_at_that_path_is_refused_by_name_and_path(cluster, data, tmp_path, monkeypatch):
     @contextmanager
-    def elsewhere(folder):
+    def elsewhere(folder, exchange):
         yield "on another disk"
 
     monkeypatch.setattr(teacher_pool, "_token", elsewhere)
@@ -136,9 +148,31 @@ def test_a_clip_that_changed_since_it_was_checked_is_refused_from_a_node_too(clu
 
 
 @pytest.mark.slow
-def test_each_gpu_is_a_place_of_its_own_and_nodes_without_one_do_not_build(cluster):
-    node = cluster.add_node(num_cpus=7, num_gpus=2)  # pretended
-    assert places() == [Place(node.node_id, 3, 1)] * 2
+def test_each_gpu_is_a_place_of_its_own_and_nodes_without_one_help_where_they_compute_the_same(cluster):
+    node = started(lambda: cluster.add_node(num_cpus=7, num_gpus=2))  # pretended
+    with_gpu = [Place(node.node_id, 3, 1)] * 2
+    assert places(cpus_too=False) == with_gpu
+    assert sorted(place.n_gpus for place in places()) == [0, 0, 1, 1]
+
+
+def test_half_precision_is_for_gpus_alone(data):
+    recipe = recipe_of(data)
+    assert computes_on_cpus(recipe)
+    for encoder in recipe.encoders.values():
+        encoder.precision = "float16"
+    assert not computes_on_cpus(recipe)
+
+
+def test_beside_gpus_a_worker_without_one_takes_a_shard_at_a_time(tmp_path):
+    class Built:
+        build = SimpleNamespace(remote=lambda folder, shards: tuple(shards))
+
+    queue = deque(shards.Shard("train", start, start + 1) for start in range(16))
+    pool = _Pool(None, tmp_path, "token", queue)
+    pool.idle = [(Built, Place("one", 4, 1)), (Built, Place("two", 4, 0))]
+    pool.assign()
+    # The one is popped last: a quarter of the fifteen that are left.
+    assert {call.place.node: len(call.shards) for call in pool.calls.values()} == {"one": 3, "two": 1}
 
 
 def test_a_worker_names_each_path_that_its_node_lacks(data, tmp_path):

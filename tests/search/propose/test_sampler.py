@@ -16,7 +16,7 @@ from search.record.states import TrialState
 from spaces.sections import Search
 from spaces.space import Space
 
-SAMPLERS = ["tpe", "gp", "cmaes", "nsga2", "random", "qmc"]
+SAMPLERS = ["tpe", pytest.param("gp", marks=pytest.mark.slow), "cmaes", "nsga2", "random", "qmc"]
 N_TRIALS = 9
 
 # A number, a choice, whole numbers, and of each kind one under a condition.

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import optuna
 import pytest
-from optuna.storages.journal import JournalFileBackend
 
 from search.home import SweepFolder
+from search.record.journal import PatientJournal
 from search.record.states import TrialState
 from search.record.sweep import SweepRecord
 from search.run.scheduler import restored_ladders
@@ -51,15 +51,15 @@ class Pen:
     left: int | None = None
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        append = JournalFileBackend.append_logs
+        append = PatientJournal.append_logs
 
-        def written(backend: JournalFileBackend, logs: list[dict[str, Any]]) -> None:
+        def written(backend: PatientJournal, logs: list[dict[str, Any]]) -> None:
             if self.left == 0:
                 raise KilledError
             self.left = self.left and self.left - 1
             append(backend, logs)
 
-        monkeypatch.setattr(JournalFileBackend, "append_logs", written)
+        monkeypatch.setattr(PatientJournal, "append_logs", written)
 
 
 def opened(recorded: RecordedSweep) -> SweepRecord:
@@ -123,6 +123,7 @@ def test_every_decision_after_a_restore_at_every_report_is_the_uninterrupted_one
     assert {state for state, _, _ in expected} == {"PRUNED", "COMPLETE"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_drivers_killed_before_every_write_leave_what_the_next_one_makes_whole(recorded, twin, seed, monkeypatch):
     """Of each report, the first process dies at its first write, the next one write later, and so on."""

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page
 
 from search.plots.style import BLUE, DARK
 from search.report.render import html
-from tests.search.browser import chromium
+from tests.search.browser import chromium, new_page
 
 pytestmark = pytest.mark.slow
 WIDE = (
@@ -37,7 +37,7 @@ def opened(browser, page_file):
     pages: list[Page] = []
 
     def opened(width: int, scheme: str = "light") -> Page:
-        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        page = new_page(browser, viewport={"width": width, "height": 800}, color_scheme=scheme)
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: fetched.append(request.url))
@@ -101,7 +101,7 @@ def test_the_keyboard_reaches_the_answers_and_opens_the_tables(opened):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
-    assert page.url.endswith("#answers")
+    page.wait_for_url("**#answers")  # the browser tells of it after the key
     page.locator("summary").first.focus()
     page.keyboard.press("Enter")
     assert page.locator("details").first.get_attribute("open") is not None

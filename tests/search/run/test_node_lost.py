@@ -11,8 +11,10 @@ from ray.cluster_utils import Cluster
 
 from search.home import SweepFolder
 from search.record.states import TrialState
+from search.run.starting import started
 from tests.search.conftest import RecordedSweep
 from tests.search.scripted import scripted, searched
+from tests.search.sweeps import journal_of
 
 pytestmark = pytest.mark.slow
 
@@ -23,9 +25,9 @@ STUDENT, EPOCHS = "tiny_conv", 9
 def cluster(monkeypatch) -> Iterator[Cluster]:
     """A head that trains nothing, and two nodes with room for one trial each."""
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    found = started(lambda: Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}))
     for _ in range(2):
-        found.add_node(num_cpus=1)
+        started(lambda: found.add_node(num_cpus=1))
     ray.init(found.address, log_to_driver=False)
     yield found
     ray.shutdown()
@@ -34,8 +36,10 @@ def cluster(monkeypatch) -> Iterator[Cluster]:
 
 def test_a_trial_whose_node_is_lost_goes_on_from_its_checkpoint_elsewhere(cluster, home, monkeypatch, tmp_path):
     recorded = RecordedSweep(SweepFolder(tmp_path / "first"), students=(STUDENT,))
-    monkeypatch.setattr("search.run.tuning.DistillTrainable", scripted(("finished",) * 2, Path("never"), 0.5))
-    lost = threading.Thread(target=lose_a_node, args=(cluster, recorded))
+    is_lost = tmp_path / "lost"
+    waiting = scripted(("finished",) * 2, Path("never"), 0.5, lambda number, epoch: epoch < 4 or is_lost.exists())
+    monkeypatch.setattr("search.run.tuning.DistillTrainable", waiting)
+    lost = threading.Thread(target=lose_a_node, args=(cluster, recorded, is_lost))
     lost.start()
     record = searched(recorded, home, budget__trials=2, early_stopping__scheduler="none", resources__gpus_per_trial=0)
     lost.join()
@@ -47,13 +51,14 @@ def test_a_trial_whose_node_is_lost_goes_on_from_its_checkpoint_elsewhere(cluste
     assert len(deaths) == 1 and "node" in deaths[0], "told as what it was"
 
 
-def lose_a_node(cluster: Cluster, recorded: RecordedSweep) -> None:
+def lose_a_node(cluster: Cluster, recorded: RecordedSweep, is_lost: Path) -> None:
     """Kill the second node once both trials have a checkpoint to go on from."""
-    while journal(recorded).count('"checkpoint"') < 4:
+    while n_checkpoints(recorded) < 2:
         time.sleep(0.1)
     cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
+    is_lost.touch()
 
 
-def journal(recorded: RecordedSweep) -> str:
-    path = recorded.folder.journal
-    return path.read_text() if path.exists() else ""
+def n_checkpoints(recorded: RecordedSweep) -> int:
+    """Trials with a checkpoint that is recorded."""
+    return sum("checkpoint" in trial.user_attrs for trial in journal_of(recorded.folder).get(STUDENT, []))

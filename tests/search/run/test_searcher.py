@@ -1,7 +1,14 @@
+from types import SimpleNamespace
+
+from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
+from search.driver import be_driver
 from search.record.states import TrialState
+from search.run.halt import Halt
+from search.run.scheduler import StudentLadders, restored_ladders
 from search.run.searcher import SweepSearcher
+from search.run.sharing import Sharing
 from tests.search.searchers import RESOURCES, SHARED, searcher_of
 
 
@@ -80,7 +87,7 @@ def test_a_sweep_is_finished_when_its_last_trials_are_over(recorded):
 def test_a_trial_out_of_memory_comes_back_with_twice_the_share(recorded):
     searcher = searcher_of(recorded.open({"budget.trials": 1}))
     first, _ = suggested(searcher, 2)
-    assert searcher.enlarge("tiny_conv", 0, gpu_share=0.25)
+    assert searcher.enlarge("tiny_conv", 0, {"gpu": 0.25})
     searcher.run_again("tiny_conv", 0)
     again = searcher.suggest("tune-2")
     assert again == first | {"resources": {"cpu": 1, "gpu": 0.5}}
@@ -89,5 +96,45 @@ def test_a_trial_out_of_memory_comes_back_with_twice_the_share(recorded):
 def test_a_trial_out_of_a_whole_gpu_s_memory_does_not_come_back(recorded):
     searcher = searcher_of(recorded.open({"budget.trials": 1}))
     suggested(searcher, 2)
-    assert not searcher.enlarge("tiny_conv", 0, gpu_share=1.0)
+    assert not searcher.enlarge("tiny_conv", 0, {"gpu": 1.0})
     assert searcher.suggest("tune-2") is None
+
+
+def test_trials_give_way_when_another_sweep_comes_and_are_begun_again_when_it_goes(recorded, tmp_path):
+    own, other = recorded.folder.path, tmp_path / "second"
+    searcher = searcher_of(recorded.open(), Sharing(own, "cluster", priority=1))
+    assert [config is not None for config in suggested(searcher, 5)] == [True] * 4 + [False]
+    assert not searcher.gives_way() and not searcher.lets_go
+    with be_driver(own), be_driver(other):
+        coming = Sharing(other, "cluster", priority=3)
+        assert coming.part(slots=4, wanted=9, used={}) == 3
+        assert searcher.gives_way()
+        for number in range(3):
+            searcher.on_trial_complete(f"tune-{number}")
+        assert not searcher.gives_way() and searcher.suggest("tune-5") is None
+        assert searcher.lets_go, "an idle worker is of use to the other"
+        coming.close()
+    assert searcher.suggest("tune-6") is not None
+
+
+def test_trials_stop_and_none_begins_once_the_user_wants_an_end(recorded):
+    searcher = searcher_of(recorded.open())
+    searcher.halt = Halt(lambda: True)
+    assert searcher.gives_way() and searcher.suggest("tune-0") is None
+
+
+def test_a_trial_that_gives_way_is_stopped_at_the_end_of_an_epoch_but_for_its_last(recorded):
+    record = recorded.open()
+    searcher = searcher_of(record)
+    ladders = StudentLadders(restored_ladders(record), "val_pauc", searcher)
+    trial = SimpleNamespace(config=searcher.suggest("tune-0"))
+    key = trial.config["student"], trial.config["number"]
+
+    def told(epoch: int) -> str:
+        return ladders.on_trial_result(None, trial, {"epoch": epoch, "val_pauc": 0.5, "done": epoch == 9})
+
+    assert told(1) == TrialScheduler.CONTINUE
+    searcher.gives_way = lambda: True
+    assert told(9) == TrialScheduler.CONTINUE and not ladders.gave_way
+    assert told(2) == TrialScheduler.STOP and ladders.gave_way == {key}
+    assert key not in ladders.stopped_at, "early stopping has nothing to do with it"

@@ -2,7 +2,9 @@ import pytest
 import ray
 from ray.tune import PlacementGroupFactory
 
-from search.run.shares import Shares, batch_sizes, heaviest_trial, measured_shares, requested, share_of, whole_share
+from search.run.placed import requested
+from search.run.shares import Shares, batch_sizes, heaviest_trial, measured_shares, share_of, whole_share
+from search.run.starting import started
 from spaces.space import SHIPPED_SPACES, Space
 from spaces.trial import TrialConfig
 from tests.search.conftest import SPACE
@@ -33,14 +35,14 @@ def test_a_trial_that_needs_nearly_all_gets_all():
 
 
 def test_a_batch_size_between_two_gets_the_share_of_the_larger():
-    shares = Shares(1, {("tiny_conv", 32): 0.1, ("tiny_conv", 128): 0.5, ("resnet18", 32): 1.0})
+    shares = Shares(1, {None: {("tiny_conv", 32): 0.1, ("tiny_conv", 128): 0.5, ("resnet18", 32): 1.0}})
     found = [shares.of(trial(batch_size=size))["gpu"] for size in (16, 32, 33, 128, 200)]
     assert found == [0.1, 0.1, 0.5, 0.5, 0.5]
     assert shares.smallest == {"cpu": 1, "gpu": 0.1}
 
 
 def test_out_of_memory_doubles_the_share_of_such_trials_alone():
-    shares = Shares(1, {("tiny_conv", 32): 0.125, ("resnet18", 32): 0.125})
+    shares = Shares(1, {None: {("tiny_conv", 32): 0.125, ("resnet18", 32): 0.125}})
     assert shares.enlarge(trial(), failed=0.125)
     assert (shares.of(trial())["gpu"], shares.of(trial("resnet18"))["gpu"]) == (0.25, 0.125)
     # A second trial that failed on the old share asks for no more than the first did.
@@ -49,15 +51,22 @@ def test_out_of_memory_doubles_the_share_of_such_trials_alone():
 
 
 def test_there_is_no_more_than_a_whole_gpu():
-    shares = Shares(1, {("tiny_conv", 32): 1.0})
+    shares = Shares(1, {None: {("tiny_conv", 32): 1.0}})
     assert not shares.enlarge(trial(), failed=1.0)
-    assert not Shares(1, {("tiny_conv", 32): 0.0}).enlarge(trial(), failed=0.0)
+    assert not Shares(1, {None: {("tiny_conv", 32): 0.0}}).enlarge(trial(), failed=0.0)
 
 
 def test_tune_is_asked_for_what_the_config_names():
     both = requested({"resources": {"cpu": 2, "gpu": 0.25}})
-    assert both == PlacementGroupFactory([{"CPU": 2, "GPU": 0.25}])
-    assert requested({"resources": {"cpu": 1, "gpu": 0}}) == PlacementGroupFactory([{"CPU": 1}])
+    assert both == PlacementGroupFactory([{"CPU": 2, "GPU": 0.25}], "STRICT_PACK")
+    assert requested({"resources": {"cpu": 1, "gpu": 0}}) == PlacementGroupFactory([{"CPU": 1}], "STRICT_PACK")
+    (typed,) = requested({"resources": {"cpu": 1, "gpu": 0.5, "gpu_type": "A100"}}).bundles
+    assert typed == {"CPU": 1, "GPU": 0.5, "accelerator_type:A100": 0.001}
+
+
+def test_a_worker_serves_trials_that_would_have_gone_to_another_node():
+    here, there = (requested({"resources": {"cpu": 1, "gpu": 0, "node": node}}) for node in ("1", "2"))
+    assert here == there and hash(here) == hash(there), "Tune keeps idle workers by this"
 
 
 def test_every_batch_size_that_may_be_drawn_is_measured():
@@ -85,11 +94,13 @@ def test_shares_are_measured_on_a_real_step_in_a_process_of_its_own(recorded, tm
     """On this machine's memory, taken for a GPU's: Ray is told of one GPU, and the step runs on the CPU."""
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     sweep, corpus = recorded.open().sweep, write_corpus(tmp_path / "corpus")
-    spaces = dict.fromkeys(sweep.students, SPACE)
-    ray.init("local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+    settings = {"tiny_conv": SPACE}, ONE_TEACHER["wav2vec2"]["n_layers"], str(corpus), HEAD
+    told = {"num_gpus": 1, "resources": {"accelerator_type:A100": 1}}
+    started(lambda: ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, **told))
     try:
-        shares = measured_shares(sweep, spaces, ONE_TEACHER["wav2vec2"]["n_layers"], str(corpus), HEAD, on="cpu")
+        shares = measured_shares(sweep, *settings, on="cpu") | measured_shares(sweep, *settings, ["A100"], on="cpu")
     finally:
         ray.shutdown()
-    for student in sweep.students:
-        assert 1 / 16 <= shares.of(trial(student, 16))["gpu"] <= 1
+    assert shares.types == (None, "A100")
+    for gpu_type in shares.types:
+        assert 1 / 16 <= shares.smallest_on(gpu_type)["gpu"] <= 1

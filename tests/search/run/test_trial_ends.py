@@ -10,11 +10,15 @@ from pathlib import Path
 
 import pytest
 import ray
+import torch
 
+from search.driver import REQUEST, ask_to_stop
 from search.home import SweepFolder
 from search.record.states import TrialState
+from search.run.starting import started
 from tests.search.conftest import RecordedSweep
 from tests.search.scripted import scripted, searched
+from tests.search.sweeps import journal_of
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +35,8 @@ def workers() -> Iterator[None]:
     """Ray of two CPUs, told of a GPU that need not be there."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")
-        ray.init("local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+        settings = {"num_cpus": 2, "num_gpus": 1, "include_dashboard": False, "log_to_driver": False}
+        started(lambda: ray.init("local", **settings))
         yield
         ray.shutdown()
 
@@ -66,12 +71,16 @@ def test_every_end_is_told_alike_everywhere(workers, recorded, home, records, mo
     reasons = {end: trial.user_attrs["reason"] for end, trial in trials.items() if "reason" in trial.user_attrs}
     assert reasons["raises"] == "ValueError: no such clip"
     assert reasons["raises in setup"] == "ValueError: the corpus is not there"
-    assert re.fullmatch("lost its worker 3 times: .*worker process has died.*", reasons["dies"])
+    assert re.fullmatch("lost its worker 3 times after epoch 1: .*worker process has died.*", reasons["dies"])
     assert len(trials["dies once"].user_attrs["deaths"]) == 1
     assert {end: run.data.tags["distune.reason"] for end, run in runs.items() if end in reasons} == reasons
     assert "CUDA out of memory" in reasons["never room"]
     assert [trials[end].user_attrs["gpu"] for end in ENDS[-3:]] == [0.5, 1.0, 1.0]
     assert all(trial.user_attrs["seconds"] >= 0 for trial in trials.values())
+
+    checkpoints = {end: trial.user_attrs.get("checkpoint") for end, trial in trials.items()}
+    assert not Path(checkpoints["stopped"]).exists()
+    assert all(Path(checkpoints[end]).exists() for end in ENDS if states[end] is TrialState.FINISHED)
 
 
 def test_a_budget_that_is_reached_interrupts_and_a_larger_one_goes_on(workers, recorded, home, records, monkeypatch):
@@ -105,3 +114,42 @@ def test_sigterm_interrupts_as_ctrl_c_does(workers, recorded, home, records, mon
     (trial,) = record.trials(STUDENT)
     assert TrialState.of_optuna(trial.state) is TrialState.RUNNING and len(trial.intermediate_values) < 9
     assert records.runs()[f"{STUDENT}-000"].data.tags["distune.state"] == "interrupted"
+
+
+def test_a_stop_keeps_every_epoch_and_waits_for_no_trial_that_starts_meanwhile(
+    workers, recorded, home, records, monkeypatch, tmp_path, caplog
+):
+    asked, over = recorded.folder.path / REQUEST, tmp_path / "over"
+
+    def goes_on(number: int, epoch: int) -> bool:
+        return (epoch < 3 or asked.exists()) if number < 2 else over.exists()
+
+    def stop() -> None:
+        while min(recorded_epochs(recorded)[:2], default=0) < 2:
+            time.sleep(0.1)
+        ask_to_stop(recorded.folder.path)
+        while caplog.text.count("stopped by the user") < 2:
+            time.sleep(0.1)
+        over.touch()
+
+    monkeypatch.setattr("search.run.tuning.DistillTrainable", scripted(("finished",) * 4, Path("never"), 1.0, goes_on))
+    # As in a cluster that is to grow: two trials wait for room, which the others leave as they stop.
+    monkeypatch.setattr("search.run.tuning.trials_at_once", lambda *_: 4)
+    stopper = threading.Thread(target=stop, daemon=True)
+    stopper.start()
+    record = searched(recorded, home, budget__trials=4, early_stopping__scheduler="none")
+    stopper.join()
+    trials = record.trials(STUDENT)
+    assert [TrialState.of_optuna(trial.state) for trial in trials] == [TrialState.RUNNING] * 4
+    *stopped, third, fourth = recorded_epochs(recorded)
+    assert [torch.load(f"{trial.user_attrs['checkpoint']}/epoch.pt") for trial in trials[:2]] == stopped
+    assert min(stopped) >= 2 and third == fourth == 0
+    tags = [records.runs()[f"{STUDENT}-00{number}"].data.tags for number in range(2)]
+    assert [each["distune.state"] for each in tags] == ["interrupted"] * 2
+    assert [each["distune.reason"] for each in tags] == ["stopped by the user"] * 2
+
+
+def recorded_epochs(recorded: RecordedSweep) -> list[int]:
+    """Of each trial that has begun, the last that is recorded."""
+    trials = journal_of(recorded.folder).get(STUDENT, [])
+    return [max(trial.intermediate_values, default=0) for trial in trials]

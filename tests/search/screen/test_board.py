@@ -220,3 +220,19 @@ def test_trials_of_an_earlier_process_count_but_do_not_set_the_pace(board, clock
     row = board.students["tiny_conv"]
     assert (row.done, row.best, row.best_f1, row.waiting) == (2, 0.8, 0.6, 2)
     assert row.trials_an_hour(clock.now) is None and board.seconds_left() is None
+
+
+def test_the_time_left_stands_for_fifty_times_as_long_as_reckoning_it_took(board, clock, monkeypatch):
+    run_trial(board, clock, 0, 10)
+    reckon = board.students["tiny_conv"].ahead
+
+    def slowly(now: float):
+        clock.now += 0.5
+        return reckon(now)
+
+    monkeypatch.setattr(board.students["tiny_conv"], "ahead", slowly)
+    assert board.seconds_left() == 30
+    run_trial(board, clock, 1, 10)
+    assert board.seconds_left() == 30, "for 25 s, of which 10 have passed"
+    clock.now += 15
+    assert board.seconds_left() == 2 * (10 + 0.5), "and the half second between two trials"

@@ -41,7 +41,8 @@ def test_a_sweep_tells_its_plan_and_then_whatever_happens(stream, file):
     board.trial_started("tiny_conv", 2)  # after the block: nobody is told
     told = read(file)
     student = {
-        "target": 3, "epochs": 9, "rungs": [1, 3], "reduction_factor": 3, "ended": [{"state": "pruned", "epoch": 3}],
+        "target": 3, "epochs": 9, "rungs": [1, 3], "reduction_factor": 3,
+        "ended": [{"state": "pruned", "epoch": 3, "objective": 0.5, "f1": 0.5}],
     }  # fmt: skip
     assert told[0] == {
         "event": "sweep_started", "sweep": "first", "stage": "search", "metric": "val_pauc", "mode": "max",

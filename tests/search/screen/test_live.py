@@ -73,6 +73,12 @@ def test_above_the_table_stand_the_times_and_what_follows(board):
     assert drawn(board)[0] == "sweep first: val_pauc, 1:00 used, 5:20 left, then confirming"
 
 
+def test_a_shared_cluster_is_told_of(board):
+    assert drawn(board)[1].split()[0] == "fin-"
+    board.part = lambda: "up to 2 trials at once at priority 1, beside second (up to 6 at priority 3)"
+    assert drawn(board)[1] == board.part()
+
+
 def test_below_the_table_stands_what_early_stopping_saved(board):
     assert "early stopping saved 6 of 21 epochs (29%)" in drawn(board)
 

@@ -10,19 +10,29 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import cycle, islice
 from pathlib import Path
 
 from search.tracking.settings import MLFLOW_SETTINGS
 
-START_SECONDS = 90
+START_SECONDS = 240
+
+
+# None that a dashboard tries, from 8265 on, nor that Ray or the system gives to whoever asks for any, from 10002 on:
+# somebody would, between the choice of a port and the start of its server.
+PORTS = range(8400, 10000)
+_untried = islice(cycle(PORTS), os.getpid() * 37 % len(PORTS), None)  # each process begins elsewhere
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Another one each time."""
+    for port in islice(_untried, len(PORTS)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 class Server:
@@ -36,7 +46,7 @@ class Server:
     def __init__(self, store: str, folder: Path, *options: str, environment: dict[str, str] | None = None) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._folder = folder
+        self.folder = folder
         self._command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--workers", "1"]
         self._command += ["--host", "127.0.0.1", "--port", str(self.port), *options]
         self._command += ["--artifacts-destination", str(folder / "served")]
@@ -45,10 +55,10 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        log = (self._folder / "server.log").open("ab")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        log = (self.folder / "server.log").open("ab")
         self._process = subprocess.Popen(
-            self._command, cwd=self._folder, env=self._environment, stdout=log, stderr=log, process_group=0
+            self._command, cwd=self.folder, env=self._environment, stdout=log, stderr=log, process_group=0
         )
         deadline = time.monotonic() + START_SECONDS
         while not self.answers():
@@ -71,7 +81,7 @@ class Server:
         self._process.wait()
 
     def _told(self) -> str:
-        return (self._folder / "server.log").read_text()[-3000:]
+        return (self.folder / "server.log").read_text()[-3000:]
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from search.pages.mlflow_ui import serve
 from search.record.states import TrialState
 from search.tracking import writer as tracking_writer
 from search.tracking.tracker import Tracker
+from tests.search.tracking.servers import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +65,8 @@ def test_a_server_that_was_away_is_warned_of_once_and_gets_everything(
     home: Home, records, wait_for, monkeypatch, caplog
 ):
     monkeypatch.setattr(tracking_writer, "ATTEMPTS", 2)
-    with serve(home.tracking_uri) as (url, _):
+    port = free_port()
+    with serve(home.tracking_uri, port) as (url, _):
         tracker = Tracker.open(url, "first", home.artifacts, home.root / "spool")
         tracker.start_trial("tiny_conv", 0, {"seed": 1})
         tracker.log_epoch("tiny_conv", 0, 1, {"val_f1": 0.1})
@@ -73,7 +75,7 @@ def test_a_server_that_was_away_is_warned_of_once_and_gets_everything(
     tracker.start_trial("tiny_conv", 1, {"seed": 2})
     wait_for(lambda: "does not answer" in caplog.text)
     tracker.log_epoch("tiny_conv", 0, 3, {"val_f1": 0.3})
-    with serve(home.tracking_uri, int(url.rsplit(":", 1)[1])):
+    with serve(home.tracking_uri, port):
         tracker.end_trial("tiny_conv", 0, TrialState.FINISHED)
         tracker.end_trial("tiny_conv", 1, TrialState.FAILED, reason="loss is nan")
         assert tracker.close() == 0

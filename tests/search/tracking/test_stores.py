@@ -4,7 +4,9 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from mlflow.tracking import MlflowClient
 
 from search.home import Home
 from search.record.states import TrialState
+from search.tracking import writer
 from search.tracking.tracker import Tracker
 from tests.search.commands import assert_refused
 from tests.search.tracking.servers import Server, free_port, serving
@@ -89,9 +92,18 @@ def test_a_login_that_is_wrong_or_missing_is_refused_in_one_line_before_anything
     assert not ray.is_initialized() and not list(Path(os.environ["DISTUNE_HOME"], "corpora").iterdir())
 
 
+@dataclass(frozen=True)
+class Postgres:
+    """A PostgreSQL, which may be stopped as a crash would, and started again."""
+
+    uri: str
+    start: Callable[[], object]
+    stop: Callable[[], object]
+
+
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """URI of a PostgreSQL of its own, from the system's packages; it refuses root, for whom it runs as ``nobody``."""
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of its own, from the system's packages; it refuses root, for whom it runs as ``nobody``."""
     pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
     found = shutil.which("initdb") or max(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")), default=None)
     if found is None:
@@ -103,21 +115,52 @@ def postgres() -> Iterator[str]:
         shutil.chown(folder, NOBODY)
     binaries, data, port = Path(found).parent, folder / "data", free_port()
     quiet = {"cwd": folder, "check": True, "stdout": subprocess.DEVNULL, **as_nobody}
-    control = [binaries / "pg_ctl", "-D", data, "-w", "-t", "60"]
+    control = [binaries / "pg_ctl", "-D", data, "-w", "-t", "240"]
     try:
         subprocess.run([found, "-D", data, "-A", "trust", "-U", "distune", "--no-sync"], **quiet)
         options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-        subprocess.run([*control, "-l", folder / "log", "-o", options, "start"], **quiet)
+        started = Postgres(
+            f"postgresql+psycopg2://distune@127.0.0.1:{port}/postgres",
+            lambda: subprocess.run([*control, "-l", folder / "log", "-o", options, "start"], **quiet),
+            lambda: subprocess.run([*control, "-m", "immediate", "stop"], **quiet),
+        )
+        started.start()
         try:
-            yield f"postgresql+psycopg2://distune@127.0.0.1:{port}/postgres"
+            yield started
         finally:
-            subprocess.run([*control, "-m", "immediate", "stop"], **quiet)
+            started.stop()
     finally:
         shutil.rmtree(folder)
 
 
 def test_a_server_over_postgresql_is_told_everything_once(postgres, home, tmp_path):
-    with serving(postgres, tmp_path / "server") as server:
+    with serving(postgres.uri, tmp_path / "server") as server:
         for _ in range(2):
             tell(server.url, home, tmp_path)
         assert_told(MlflowClient(server.url))
+
+
+@pytest.mark.parametrize("behind_a_server", [True, False])
+def test_nothing_waits_for_a_postgresql_that_is_away_and_everything_reaches_it_later(
+    postgres, home, tmp_path, monkeypatch, caplog, wait_for, behind_a_server
+):
+    monkeypatch.setattr(writer, "LONGEST_WAIT_SECONDS", 1.0)
+    name = f"away-{behind_a_server}"
+    with ExitStack() as stack:
+        uri = stack.enter_context(serving(postgres.uri, tmp_path / "server")).url if behind_a_server else postgres.uri
+        tracker = stack.enter_context(Tracker.open(uri, name, home.artifacts, home.root / "spool"))
+        tracker.start_student("tiny_conv")
+        tracker.start_trial("tiny_conv", 0, {"distillation.alpha": 0.3})
+        postgres.stop()
+        for epoch in range(1, 10):
+            tracker.log_epoch("tiny_conv", 0, epoch, {"val_pauc": epoch / 10})
+        wait_for(lambda: "does not answer" in caplog.text)
+        postgres.start()
+        tracker.end_trial("tiny_conv", 0, TrialState.FINISHED)
+        assert tracker.close() == 0
+        client = MlflowClient(uri)
+        found = client.search_runs([client.get_experiment_by_name(name).experiment_id])
+        runs = {run.info.run_name: run for run in found}
+        assert len(found) == 2 and runs["tiny_conv-000"].info.status == "FINISHED"
+        points = client.get_metric_history(runs["tiny_conv-000"].info.run_id, "val_pauc")
+        assert [(point.step, point.value) for point in points] == [(epoch, epoch / 10) for epoch in range(1, 10)]

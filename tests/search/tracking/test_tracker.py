@@ -3,6 +3,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from mlflow.tracking import MlflowClient
 
 from search.home import Home
 from search.record.states import TrialState
-from search.tracking.batch import RunKey, Stage
-from search.tracking.store import absolute_uri, connect, without_password
+from search.tracking import writer as tracking_writer
+from search.tracking.batch import Batch, RunKey, Stage
+from search.tracking.store import TrackingStore, absolute_uri, connect
 from search.tracking.tracker import Tracker
 from spaces.errors import InputError
 
@@ -143,6 +145,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["at once", "later"])
 def test_a_driver_killed_outright_leaves_what_the_next_one_makes_whole(home, records, wait_for, when):
     """Killed before anything was sent, or after."""
@@ -204,12 +207,39 @@ def test_runs_beyond_the_first_page_of_a_search_are_found_again(home, monkeypatc
     assert sorted(opened(home).recorded) == [RunKey("tiny_conv", number) for number in range(5)]
 
 
-def test_telling_the_tracker_does_not_wait_for_mlflow(home):
+def test_telling_the_tracker_does_not_wait_for_mlflow(home, monkeypatch):
+    told, heard = threading.Event(), []
+
+    def write(store: TrackingStore, batch: Batch) -> None:
+        """It takes longer than all there is to tell."""
+        heard.append(told.wait(60))
+
+    monkeypatch.setattr(TrackingStore, "write", write)
     with opened(home) as tracker:
-        begun = time.perf_counter()
         for epoch in range(1000):
             tracker.log_epoch("tiny_conv", 0, epoch, {"val_pauc": 0.5, "val_f1": 0.5})
-        assert time.perf_counter() - begun < 1  # 1000 writes to SQLite take some ten seconds
+        told.set()
+    assert heard and all(heard)
+
+
+def test_a_database_that_cannot_be_made_out_is_waited_for_and_gets_everything(
+    home, records, wait_for, monkeypatch, caplog
+):
+    monkeypatch.setattr(tracking_writer, "ATTEMPTS", 2)
+    monkeypatch.setattr(tracking_writer, "FIRST_WAIT_SECONDS", 0.1)
+    database = home.root / "mlflow.db"
+    with opened(home) as tracker:
+        tracker.start_trial("tiny_conv", 0, PARAMS)
+    sound = database.read_bytes()
+    with opened(home) as tracker:
+        with database.open("r+b") as file:  # in its place, as a disk that fails would have it
+            file.write(bytes(len(sound)))
+        tracker.log_epoch("tiny_conv", 0, 1, {"val_pauc": 0.5})
+        wait_for(lambda: "does not answer" in caplog.text)
+        with database.open("r+b") as file:
+            file.write(sound)
+    assert "refuses" not in caplog.text
+    assert records.history("tiny_conv-000", "val_pauc") == [(1, 0.5)]
 
 
 def test_what_is_no_number_is_refused_where_it_is_reported(home):
@@ -251,7 +281,7 @@ def test_two_processes_may_open_a_fresh_home_at_once(tmp_path):
         )
         for name in ("a", "b")
     ]
-    assert [driver.communicate(timeout=120)[1] for driver in drivers] == ["", ""]  # and no migration noise
+    assert [driver.communicate(timeout=300)[1] for driver in drivers] == ["", ""]  # and no migration noise
     names = {experiment.name for experiment in MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").search_experiments()}
     assert names == {"Default", "a", "b"}
 
@@ -292,13 +322,7 @@ def test_a_store_that_is_not_there_is_refused_at_once(uri, tmp_path):
     begun = time.monotonic()
     with pytest.raises(InputError, match="cannot be used as an MLflow store"):
         connect(uri, "first", tmp_path)
-    assert time.monotonic() - begun < 20
-
-
-def test_passwords_in_addresses_are_not_shown():
-    assert without_password("postgresql://me:se/cret@db/x failed") == "postgresql://me:se/cret@db/x failed"
-    assert without_password("at postgresql://me:secret@db:5432/x") == "at postgresql://me:***@db:5432/x"
-    assert without_password("http://localhost:5000/x?a@b") == "http://localhost:5000/x?a@b"
+    assert time.monotonic() - begun < 60  # left to itself, MLflow tries for minutes
 
 
 def test_a_relative_database_means_the_same_file_wherever_it_is_opened_from(tmp_path, monkeypatch):

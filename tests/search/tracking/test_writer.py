@@ -64,6 +64,7 @@ def test_what_is_left_is_counted_whether_in_memory_or_on_disk_and_is_there_for_t
         writer.put(batch(step, RunKey("tiny_conv", step % 3)))
     assert writer.close(0.5) == 100
     assert "3 runs with 100 points and files are yet to be written" in caplog.text
+    writer._thread.join()  # else it may be about to write, whatever the time
     store.back.set()
     assert Writer(store, "http://back", Spool(tmp_path / "spool")).close(30) == 0
     assert sorted(store.points) == list(range(100))

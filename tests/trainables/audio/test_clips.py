@@ -57,12 +57,57 @@ def test_a_csv_manifest_needs_only_path_and_label(record, tmp_path, given):
     lines += [f"{outside},hard_negative,train,bob,1,x", "../elsewhere/far.wav,1,test,bob,,x", "rain.wav,noise,,,,"]
     manifest = tmp_path / "data" / "manifest.csv"
     manifest.write_text("\n".join(lines), encoding="utf-8-sig")
-    data = Data(path=manifest if given == "file" else manifest.parent)
+    data = Data(path=manifest if given == "file" else manifest.parent, allow_outside=True)
     clips = find_clips(data)
     assert len(clips) == 11
     assert counts(clips)[("train", 0, True)] == 2 and counts(clips)[("test", 1, False)] == 2
     assert {clip.speaker for clip in clips} == {"anntrain", "annval", "anntest", "bob", None}
     assert list_entries(data).skipped == {"noise": 1}
+
+
+@pytest.mark.parametrize("given", ["file", "folder"])
+def test_a_manifest_lists_no_file_outside_its_folder_unless_it_is_trusted(record, tmp_path, given):
+    far, near = record("elsewhere/far.wav"), record("data/near.wav")
+    record("data-more/twin.wav")
+    rows = ["path,label,split", f"{far},1,train", "../elsewhere/far.wav,1,val", "deep/../../data-more/twin.wav,0,train"]
+    rows += [f"{near},1,train", "deep/../near.wav,0,test", "../elsewhere/gone.wav,1,train"]
+    manifest = tmp_path / "data" / "manifest.csv"
+    manifest.write_text("\n".join(rows))
+    found = faults(Data(path=manifest if given == "file" else manifest.parent))
+    # One that is not there is told as the others, not as missing: nobody learns from a refusal what lies elsewhere.
+    assert [(fault.file, fault.key) for fault in found] == [(str(manifest), "path")]
+    assert f"4 listed files outside {manifest.parent}: " in found[0].remedy and "near.wav" not in found[0].remedy
+    assert "data.allow_outside=true (--allow-outside)" in found[0].remedy
+    record("elsewhere/gone.wav")
+    assert len(find_clips(Data(path=manifest, allow_outside=True))) == 6
+
+
+@pytest.mark.parametrize("style", ["above", "absolute", "dots"])
+def test_the_platforms_manifests_too(record, tmp_path, style):
+    (tmp_path / "splits").mkdir()
+    for split in SPLITS:
+        path = record(f"raw/{split}.wav")
+        name = {"above": f"raw/{path.name}", "absolute": str(path), "dots": f"../raw/{path.name}"}[style]
+        (tmp_path / "splits" / f"{split}.json").write_text(json.dumps({"files": [{"path": name, "label": 1}]}))
+    found = faults(Data(path=tmp_path / "splits"))
+    assert [Path(fault.file).stem for fault in found] == list(SPLITS)
+    assert all("1 listed file outside" in fault.remedy for fault in found)
+    assert len(find_clips(Data(path=tmp_path / "splits", allow_outside=True))) == 3
+
+
+def test_a_link_below_the_folder_may_lead_anywhere(record, tmp_path):
+    for split in SPLITS:
+        record(f"disk/{split}.wav")
+    (tmp_path / "data").mkdir()
+    record("secret.wav")
+    (tmp_path / "data" / "clips").symlink_to(tmp_path / "disk")
+    rows = ["path,label,split", *(f"clips/{split}.wav,1,{split}" for split in SPLITS)]
+    manifest = tmp_path / "data" / "manifest.csv"
+    manifest.write_text("\n".join(rows))
+    assert len(find_clips(Data(path=manifest))) == 3
+    # And no further: to the system this is a file beside disk/.
+    manifest.write_text("\n".join([*rows, "clips/../secret.wav,1,train"]))
+    assert "data/secret.wav" in faults(Data(path=manifest))[0].remedy
 
 
 def test_all_faults_of_a_csv_manifest_are_reported_at_once(record, tmp_path):
@@ -101,7 +146,7 @@ def test_the_platforms_manifests_are_read_from_wherever_the_platform_ran(record,
         manifest = tmp_path / "splits" / f"{split}.json"
         manifest.parent.mkdir(exist_ok=True)
         manifest.write_text(json.dumps({"files": files, "categories": {"positive": 1}, "total_files": 4}))
-    data = Data(path=tmp_path / "splits")
+    data = Data(path=tmp_path / "splits", allow_outside=style != "beside")
     assert counts(find_clips(data)) == {
         (s, label, hard): 1 for s in SPLITS for label, hard in [(1, False), (0, True), (0, False)]
     }
@@ -110,8 +155,11 @@ def test_the_platforms_manifests_are_read_from_wherever_the_platform_ran(record,
 
 @pytest.mark.parametrize(
     "content",
-    ["[]", "{}", "not json", '{"files": ["a.wav"]}', '{"files": []}', '{"files": [{"path": "gone.wav", "label": 1}]}'],
-)
+    [
+        "[]", "{}", "not json", "[" * 100_000, '{"files": ["a.wav"]}', '{"files": []}',
+        '{"files": [{"path": "gone.wav", "label": 1}]}',
+    ],
+)  # fmt: skip
 def test_a_json_manifest_that_is_not_the_platforms_is_refused(tmp_path, content):
     (tmp_path / "train.json").write_text(content)
     assert [fault.file for fault in faults(Data(path=tmp_path))] == [str(tmp_path / "train.json")]

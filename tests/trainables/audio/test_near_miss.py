@@ -35,6 +35,7 @@ def test_a_syllable_is_dropped_and_a_phoneme_is_exchanged_for_a_near_one(misses)
     assert (("h", "'eI"), ("S", "'I", "r", "I2", ";", "@", "s")) in edits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phrase", [PHRASE, "alexa", "go", "day", "bye bye", "turn on the lights"])
 def test_no_near_miss_is_said_as_the_phrase_in_any_accent(espeak, phrase):
     ear = PhraseEar(espeak, phrase, accents(espeak))

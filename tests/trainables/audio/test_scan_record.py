@@ -149,6 +149,7 @@ def test_a_record_that_another_process_holds_is_done_without(files, database, mo
     assert not list(database.parent.glob("*.aside"))
 
 
+@pytest.mark.slow
 def test_processes_that_begin_one_record_at_once_all_find_it_whole(files, database, decoded):
     script = (
         "import sys; from pathlib import Path; from trainables.audio import sounds; sounds.SETTLED_NS = -10**18\n"

@@ -116,6 +116,7 @@ def test_speech_has_more_low_than_high_frequencies(rows, audio):
     assert np.mean(shares) > 0.8
 
 
+@pytest.mark.slow
 def test_the_same_request_writes_the_same_bytes_and_another_seed_does_not(written, tmp_path):
     again = synthesise(SynthesisRequest(**SMALL, out=tmp_path / "again"))
     other = synthesise(SynthesisRequest(**SMALL, out=tmp_path / "other", seed=1))
@@ -123,6 +124,7 @@ def test_the_same_request_writes_the_same_bytes_and_another_seed_does_not(writte
     assert _hash(other.out) != _hash(written[0].out)
 
 
+@pytest.mark.slow
 def test_given_texts_take_the_place_of_the_derived_and_the_everyday_ones(tmp_path):
     given = {"hard_negatives": ("hey serious", "hay series"), "negatives": ("water", "tea", "coffee  please")}
     summary = synthesise(SynthesisRequest(**SMALL, **given, out=tmp_path / "out"))
@@ -138,6 +140,7 @@ def test_given_texts_take_the_place_of_the_derived_and_the_everyday_ones(tmp_pat
     assert set(summary.near_misses["train"]) == set(summary.near_misses["test"]) == {"hey serious", "hay series"}
 
 
+@pytest.mark.slow
 def test_long_positives_are_said_faster_and_long_negatives_are_cut(tmp_path):
     request = SynthesisRequest(
         phrase="turn on the kitchen lights please", out=tmp_path / "out", n_positive=30, n_hard_negative=0,
@@ -152,6 +155,7 @@ def test_long_positives_are_said_faster_and_long_negatives_are_cut(tmp_path):
     assert summary.clips["train"]["hard_negative"] == 0
 
 
+@pytest.mark.slow
 def test_everyday_negatives_never_hold_the_phrase(tmp_path):
     summary = synthesise(SynthesisRequest(**{**SMALL, "phrase": "water"}, out=tmp_path / "out"))
     espeak = Espeak()
@@ -189,6 +193,7 @@ def test_given_negatives_that_are_the_phrase_are_refused_each(tmp_path):
     assert [fault.value for fault in refusal.value.faults] == ["hay sirius", "oh hey sirius"]
 
 
+@pytest.mark.slow
 def test_an_empty_folder_is_taken_and_a_file_in_the_way_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     synthesise(SynthesisRequest(**SMALL, out=tmp_path / "empty"))
@@ -198,6 +203,7 @@ def test_an_empty_folder_is_taken_and_a_file_in_the_way_is_refused(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_is_one_message_and_leaves_nothing(tmp_path):
     """A limit on file size stands for the full disk: write() fails in both."""
     script = f"""

@@ -1,6 +1,7 @@
 """What the encoders take at once: fixed batches on a CPU, whatever waits on CUDA."""
 
 import threading
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import numpy as np
@@ -39,21 +40,22 @@ def test_on_a_cpu_batches_are_the_same_clips_each_time_and_end_with_their_shard(
 
 
 @pytest.fixture
-def gate(monkeypatch) -> SimpleNamespace:
+def gate(monkeypatch) -> Iterator[SimpleNamespace]:
     """Loading at will: pieces from ``until`` on wait for ``opened``."""
     gate = SimpleNamespace(until=0, opened=threading.Event(), n_loaded=threading.Semaphore(0))
 
     class Gated(fill._Loader):
         def __call__(self, piece: Piece) -> Loaded:
             if piece.start >= gate.until:
-                gate.opened.wait(30)
+                gate.opened.wait()
             gate.n_loaded.release()
             return Loaded(piece, np.zeros(0), np.zeros(0))
 
     monkeypatch.setattr(fill, "_Loader", Gated)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     monkeypatch.setattr(fill, "CLIPS_PER_PIECE", 1)
-    return gate
+    yield gate
+    gate.opened.set()
 
 
 def test_on_cuda_a_batch_is_what_waits_without_waiting_for_more(on_cuda, gate):

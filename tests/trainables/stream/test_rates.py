@@ -91,5 +91,35 @@ def test_a_threshold_that_all_scores_reach_is_not_the_one_for_a_rate():
     assert session.threshold_for(1 / session.hours) == pytest.approx(0.8)
 
 
+@pytest.mark.parametrize("always", [0.2, 0.5, 1.0])
+def test_a_student_that_says_the_same_of_all_sound_hits_no_word_at_a_rate(always):
+    # It would fire once at the start of the hours, and at the start of the word: one false accept, and a hit.
+    hours = Track("hours", np.full(600, always), 61.4)
+    word = Track("word", np.full(30, always), 4.4, ((1.5, 2.4),), counts_false=False)
+    session = Session([hours, word], PLAIN)
+    tally = session.tally(session.threshold_for(1 / session.hours))
+    assert (len(tally.false), tally.n_hit) == (0, 0)
+
+
+def test_a_detector_is_released_where_its_student_says_much_of_all_sound():
+    # Never under hysteresis_low: as it stands, it would fire once and hear nothing more.
+    scores = np.full(600, 0.4)
+    scores[[100, 300, 500]] = 0.9
+    session = Session([Track("hours", scores, 61.4)], PLAIN)
+    assert session.typical == 0.4 and PLAIN.at(0.8).hysteresis_low == 0.3
+    assert session.at(0.8).hysteresis_low == pytest.approx(0.6)
+    assert [firing.step for firing in session.tally(0.8).false] == [100, 300, 500]
+    # Of two values alike often, the lower is typical, and releases at any threshold above it.
+    restless = Session([Track("hours", np.tile([0.4, 0.6], 300), 61.4)], PLAIN)
+    assert len(restless.tally(np.nextafter(0.4, 1)).false) == 300
+    assert restless.tally(restless.threshold_for(1 / restless.hours)).false == ()
+
+
+def test_a_student_that_is_quiet_keeps_the_detectors_own_release():
+    session = Session([track({100: 0.9})], PLAIN)
+    assert (session.typical, session.at(0.8)) == (0.0, PLAIN.at(0.8))
+    assert session.at(0.2).hysteresis_low == 0.2
+
+
 def test_a_curve_of_nothing_is_empty():
     assert Session([], PLAIN).curve() == []

@@ -3,7 +3,7 @@
 import pytest
 from scipy.stats import binom, poisson
 
-from trainables.stream.intervals import Rate, Share, hours_to_show
+from trainables.intervals import Rate, Share, hours_to_show
 
 
 def test_no_event_leaves_up_to_three_point_seven():
