@@ -2,8 +2,8 @@
 
 Real trials on a corpus of random numbers, slowed down to half a second an epoch, on real Ray nodes of this machine.
 What is killed is drawn from the seed: a worker at work, a node (another one joins for it), the driver (which is
-started again); always by SIGKILL. Workers keep a ledger of what they trained, with which the record and MLflow are
-compared.
+started again); always by SIGKILL. Workers keep a ledger of what they trained (ledger.py), with which the record and
+MLflow are compared.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from typing import Any
 import optuna
 import psutil
 from common import machine
+from ledger import Noted, passed_over, read_ledger
 from mlflow.tracking import MlflowClient
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -46,10 +47,9 @@ from search.tracking.replay import replay
 from search.tracking.tracker import Tracker
 from spaces.space import Space
 from spaces.sweep import SweepConfig
-from trainables.distill import DistillTrainable
 
 STUDENT, METRIC = "tiny_conv", "val_pauc"
-N_NODES, N_EPOCHS, EPOCH_SECONDS = 4, 9, 0.5
+N_NODES, N_EPOCHS = 4, 9
 KINDS = {"worker": 6, "node": 3, "driver": 1}
 """What is killed, and how often against the others."""
 LONGEST_SECONDS = 1200.0
@@ -65,35 +65,6 @@ SPACE = Space.model_validate(
 )
 ORIGIN = {"the clips": Part("c", {}), "the views": Part("v", {}), "the teacher": Part("t", {})}
 ORIGIN["the teacher's head"] = Part("h", {})
-
-
-class Noted(DistillTrainable):
-    """A trial as any, slower, which notes every start, epoch and checkpoint in a ledger of its own.
-
-    It starts with its first epoch: Tune may give a trial a worker that has become idle, and stop the one that it had
-    asked for, which is set up nevertheless and trains nothing.
-    """
-
-    def setup(self, config: dict[str, Any]) -> None:
-        self.number, self.ledger = config["number"], Path(config["corpus"]).with_name("ledger")
-        super().setup(config)
-
-    def step(self) -> dict[str, Any]:
-        if self.of_the_start:
-            self.note("start", self.run.epoch)
-        time.sleep(EPOCH_SECONDS)
-        result = super().step()
-        self.note("epoch", result["epoch"])
-        return result
-
-    def save(self, checkpoint_dir: str | None = None) -> Any:
-        made = super().save(checkpoint_dir)
-        self.note("saved", self.run.epoch)
-        return made
-
-    def note(self, what: str, epoch: int) -> None:
-        with self.ledger.open("a") as lines:
-            lines.write(f"{what} {self.number} {epoch}\n")
 
 
 # The driver, in a process of its own
@@ -186,16 +157,23 @@ class Chaos:
         self.killed[kind] += 1
 
     def _n_epochs(self) -> int:
-        ledger = self.root / "ledger"
-        return ledger.read_text().count("epoch") if ledger.exists() else 0
+        return sum(what == "epoch" for what, *_ in read_ledger(self.root))
 
     def _workers(self) -> list[psutil.Process]:
-        """Those that train; one that only starts has no trial to lose."""
+        """Those that train and got further since they took over their trial.
+
+        One that only starts has no trial to lose, and a trial that lost three at the same place would be given up.
+        """
+        further = {}
+        for what, _, _, pid in read_ledger(self.root):
+            if what in ("start", "saved"):
+                further[pid] = what == "saved"
         found = []
         for node in self._nodes:
             for process in psutil.Process(node.all_processes["raylet"][0].process.pid).children():
                 with suppress(psutil.NoSuchProcess):  # or a zombie
-                    if process.cmdline()[:1] and process.cmdline()[0].startswith("ray::ResourceTrainable.train"):
+                    at_work = process.cmdline()[:1] and process.cmdline()[0].startswith("ray::ResourceTrainable.train")
+                    if at_work and further.get(process.pid):
                         found.append(process)
         return sorted(found, key=lambda process: process.pid)
 
@@ -205,9 +183,8 @@ class Chaos:
 
 def figures(root: Path, n_trials: int) -> dict[str, Any]:
     """What was trained, recorded and told to MLflow, as plain data."""
-    words = [line.split() for line in (root / "ledger").read_text().splitlines()]
-    ledger = [(what, int(number), int(epoch)) for what, number, epoch in words]
-    trained = Counter((number, epoch) for what, number, epoch in ledger if what == "epoch")
+    ledger = read_ledger(root)
+    trained = Counter((number, epoch) for what, number, epoch, _ in ledger if what == "epoch")
     home = open_home(root / "home")
     trials = recorded_trials(home.sweep("chaos"))
     recorded = {(trial.number, epoch) for trial in trials for epoch in trial.intermediate_values}
@@ -240,18 +217,6 @@ def recorded_trials(folder: SweepFolder) -> list[FrozenTrial]:
 
 def last_epoch(trial: FrozenTrial) -> int:
     return max(trial.intermediate_values, default=0)
-
-
-def passed_over(ledger: list[tuple[str, int, int]]) -> int:
-    """Starts from an epoch before the last checkpoint; the very last counts only if its worker lived to tell of it."""
-    saved: dict[int, set[int]] = {}
-    count = 0
-    for what, number, epoch in ledger:
-        known = saved.setdefault(number, {0})
-        if what == "saved":
-            known.add(epoch)
-        count += what == "start" and epoch < sorted(known)[-2:][0]
-    return count
 
 
 def chaos(seed: int, n_trials: int, seconds_between: float, checkpoint_epochs: int) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from ray.tune.experiment import Trial
 from search.owned import is_own
 from trainables.patience import tells_of_storage
 
+NODE_DIED = "its node has died"  # Ray has no class for it, nor a field
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -20,14 +22,14 @@ class Failure:
     Args:
         reason: in one line.
         out_of_memory: its GPU had no room for it.
-        worker_died: its process, its machine or its storage ended under it, which says nothing against the trial.
-        preempted: its machine was taken away, as had been announced.
+        worker_died: its process, its machine or its storage ended under it; it can go on elsewhere.
+        machine_lost: with all that ran there, which says nothing against the trial: taken away, dead or out of reach.
     """
 
     reason: str
     out_of_memory: bool = False
     worker_died: bool = False
-    preempted: bool = False
+    machine_lost: bool = False
 
     @classmethod
     def of(cls, trial: Trial) -> Self:
@@ -43,10 +45,11 @@ class Failure:
             no_memory = reason.startswith(f"{torch.OutOfMemoryError.__module__}.OutOfMemoryError")
             return cls(reason, out_of_memory=no_memory, worker_died=tells_of_storage(reason))
         if isinstance(error, ActorUnavailableError):
-            return cls("its worker, or the node of it, no longer answers", worker_died=True)
+            # So Ray tells of a node that is killed in mid-epoch, well before it takes the node for dead.
+            return cls("its worker, or the node of it, no longer answers", worker_died=True, machine_lost=True)
         if isinstance(error, RayError):
             preempted = isinstance(error, RayActorError) and error.preempted
-            return cls(_cause_of_death(str(error)), worker_died=True, preempted=preempted)
+            return cls(_cause_of_death(str(error)), worker_died=True, machine_lost=preempted or NODE_DIED in str(error))
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         no_memory = isinstance(error, torch.OutOfMemoryError)
         return cls(reason, out_of_memory=no_memory, worker_died=tells_of_storage(reason))

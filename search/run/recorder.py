@@ -25,9 +25,11 @@ from search.screen.board import SweepBoard
 from search.tracking.tracker import Tracker
 from trainables.storage.path import StoragePath, storage_path
 
-MOST_DEATHS = 3
-"""Workers that a trial may lose without a new epoch between. Machines come and go, but what kills one after another at
-the same place is the trial."""
+MOST_DEATHS, MOST_LOSSES = 3, 10
+"""Workers that a trial may lose without a new epoch between: by themselves, and with those lost with their machines.
+
+Machines come and go, but what kills one worker after another at the same place is the trial; so may be what takes each
+machine with it."""
 STOPPED = "stopped by the user"
 GAVE_WAY = "gives way to another sweep; it goes on from its checkpoint"
 OWN_METRICS = ("train_", "val_", "temperature", "learning_rate", "epoch_seconds")
@@ -155,16 +157,19 @@ class Recorder(Callback):
 
     def _lost_its_worker(self, key: tuple[str, int], failure: Failure) -> None:
         reached = self.record.reached(*key)
-        # A trial that gets further each time is not what kills its workers.
-        before = self.record.noted(*key, "deaths") if self.record.noted(*key, "died_after") == reached else None
-        deaths = [*(before or []), *([] if failure.preempted else [failure.reason])]
-        self.record.note(*key, "deaths", deaths)
-        self.record.note(*key, "died_after", reached)
-        if len(deaths) < MOST_DEATHS:
+        kind = "machines" if failure.machine_lost else "workers"
+        lost = self.record.noted(*key, "lost")
+        if lost is None or lost["after"] != reached:
+            # A trial that gets further each time is not what kills its workers.
+            lost = {"after": reached, "workers": [], "machines": []}
+        lost = lost | {kind: [*lost[kind], failure.reason]}
+        self.record.note(*key, "lost", lost)
+        losses = lost["workers"] + lost["machines"]
+        if len(lost["workers"]) < MOST_DEATHS and len(losses) < MOST_LOSSES:
             self._goes_on(key, f"{failure.reason}; it goes on from its last checkpoint")
         else:
-            told = "; ".join(dict.fromkeys(deaths))
-            self._end(key, TrialState.FAILED, f"lost its worker {len(deaths)} times after epoch {reached}: {told}")
+            told = "; ".join(dict.fromkeys(losses))
+            self._end(key, TrialState.FAILED, f"lost its worker {len(losses)} times after epoch {reached}: {told}")
 
     def _goes_on(self, key: tuple[str, int], reason: str) -> None:
         """The trial is run again, in this run or a later one: in the record it keeps running."""

@@ -83,5 +83,5 @@ def test_a_node_that_is_cut_off_until_it_is_given_up_takes_its_trial_to_another(
     with meanwhile(cut):
         record = sweep.run(monkeypatch)
     sweep.assert_whole(record, most_repeated=1)
-    (deaths,) = [trial.user_attrs["deaths"] for trial in record.trials(STUDENT) if "deaths" in trial.user_attrs]
-    assert len(deaths) == 1
+    (lost,) = [trial.user_attrs["lost"] for trial in record.trials(STUDENT) if "lost" in trial.user_attrs]
+    assert (len(lost["machines"]), lost["workers"]) == (1, [])

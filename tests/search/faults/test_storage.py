@@ -88,4 +88,4 @@ def test_storage_that_fails_and_then_hangs_is_waited_for(
         with meanwhile(disturb):
             record = sweep.run(monkeypatch)
         sweep.assert_whole(record, most_repeated=0)
-        assert [trial.user_attrs.get("deaths") for trial in record.trials(STUDENT)] == [None, None]
+        assert [trial.user_attrs.get("lost") for trial in record.trials(STUDENT)] == [None, None]

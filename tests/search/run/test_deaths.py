@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from ray import cloudpickle
-from ray.exceptions import ActorDiedError, RayTaskError
+from ray.core.generated.common_pb2 import ActorDiedErrorContext
+from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError
 
 from search.record.states import TrialState
 from search.run.ladder import Ladder
@@ -23,6 +24,14 @@ STUDENT = "tiny_conv"
 
 class PreemptedError(ActorDiedError):
     preempted = True
+
+
+NODE_DIED = "The actor died because its node has died. Node Id: 1c8b"
+LOST_MACHINES = (
+    PreemptedError(),
+    ActorUnavailableError("Socket closed", None),
+    ActorDiedError(cause=ActorDiedErrorContext(actor_id=bytes(16), error_message=NODE_DIED)),
+)
 
 
 @pytest.fixture
@@ -85,11 +94,27 @@ def test_a_trial_that_gets_further_each_time_is_never_given_up(suffering):
     assert suffering.state is TrialState.RUNNING
 
 
-def test_ends_that_were_announced_are_not_counted(suffering):
-    for _ in range(5):
-        suffering.dies(PreemptedError())
+@pytest.mark.parametrize("error", LOST_MACHINES, ids=["announced", "out of reach", "dead"])
+def test_a_machine_that_is_lost_is_not_held_against_the_trial(suffering, error):
+    for _ in range(2):
+        suffering.dies()
+        suffering.starts()
+    for _ in range(7):
+        suffering.dies(error)
         suffering.starts()
     assert suffering.state is TrialState.RUNNING
+
+
+def test_a_trial_that_loses_ten_machines_at_the_same_place_is_given_up(suffering):
+    suffering.reports(1)
+    for n_machines in range(10):
+        assert suffering.state is TrialState.RUNNING
+        suffering.dies(LOST_MACHINES[n_machines % 3])
+        if n_machines < 9:
+            suffering.starts()
+    assert suffering.state is TrialState.FAILED
+    student = suffering.trial.config["student"]
+    assert suffering.record.noted(student, 0, "reason").startswith("lost its worker 10 times after epoch 1: ")
 
 
 def test_storage_that_fails_a_worker_is_a_lost_worker_and_another_error_an_end(suffering):

@@ -47,8 +47,9 @@ def test_a_trial_whose_node_is_lost_goes_on_from_its_checkpoint_elsewhere(cluste
     trials = record.trials(STUDENT)
     assert [TrialState.of_optuna(trial.state) for trial in trials] == [TrialState.FINISHED] * 2
     assert [sorted(trial.intermediate_values) for trial in trials] == [list(range(1, EPOCHS + 1))] * 2
-    (deaths,) = [trial.user_attrs["deaths"] for trial in trials if "deaths" in trial.user_attrs]
-    assert len(deaths) == 1 and "node" in deaths[0], "told as what it was"
+    (lost,) = [trial.user_attrs["lost"] for trial in trials if "lost" in trial.user_attrs]
+    assert (len(lost["machines"]), lost["workers"]) == (1, []), "not held against the trial"
+    assert "node" in lost["machines"][0], "told as what it was"
 
 
 def lose_a_node(cluster: Cluster, recorded: RecordedSweep, is_lost: Path) -> None:
