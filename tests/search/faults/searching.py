@@ -78,7 +78,7 @@ def slow_trials(
         def step(self) -> dict[str, Any]:
             if self.of_the_start:
                 self.tell("start", self.run.epoch)
-            time.sleep(epoch_seconds)
+            threading.Event().wait(epoch_seconds)  # not time.sleep, which fails where libfaketime sets the clock
             while (awaited := awaits.get(self.run.epoch)) and not awaited.exists():
                 time.sleep(0.1)
             result = super().step()
