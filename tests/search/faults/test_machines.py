@@ -39,7 +39,7 @@ def test_a_trial_on_a_machine_that_is_to_be_preempted_saves_every_epoch_and_lose
         record = sweep.run(monkeypatch)
     sweep.assert_whole(record, most_repeated=1)  # the one that was finished and not yet saved
     (lost,) = [trial.user_attrs["lost"] for trial in record.trials(STUDENT) if "lost" in trial.user_attrs]
-    assert (len(lost["machines"]), lost["workers"]) == (1, []), "an announced end is not held against the trial"
+    assert lost["machines"] and not lost["workers"], "an announced end is not held against the trial"
 
 
 def test_a_node_whose_clock_is_an_hour_off_changes_nothing(cluster, add_node, searching, monkeypatch):

@@ -84,4 +84,4 @@ def test_a_node_that_is_cut_off_until_it_is_given_up_takes_its_trial_to_another(
         record = sweep.run(monkeypatch)
     sweep.assert_whole(record, most_repeated=1)
     (lost,) = [trial.user_attrs["lost"] for trial in record.trials(STUDENT) if "lost" in trial.user_attrs]
-    assert (len(lost["machines"]), lost["workers"]) == (1, [])
+    assert lost["machines"] and not lost["workers"]

@@ -48,7 +48,7 @@ def test_a_trial_whose_node_is_lost_goes_on_from_its_checkpoint_elsewhere(cluste
     assert [TrialState.of_optuna(trial.state) for trial in trials] == [TrialState.FINISHED] * 2
     assert [sorted(trial.intermediate_values) for trial in trials] == [list(range(1, EPOCHS + 1))] * 2
     (lost,) = [trial.user_attrs["lost"] for trial in trials if "lost" in trial.user_attrs]
-    assert (len(lost["machines"]), lost["workers"]) == (1, []), "not held against the trial"
+    assert lost["machines"] and not lost["workers"], "not held against the trial"
     assert "node" in lost["machines"][0], "told as what it was"
 
 
