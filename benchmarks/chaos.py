@@ -108,7 +108,7 @@ class Chaos:
         self._driver = self._new_driver()
 
     def run(self, seconds_between: float) -> None:
-        """Until the driver is done; something is killed so often, if an epoch a node was finished since the last time.
+        """Until the driver is done; something is killed so often, but two epochs a node are finished between.
 
         On a machine with too much to do nothing would ever be finished otherwise.
         """
@@ -117,7 +117,7 @@ class Chaos:
             try:
                 status = self._driver.wait(seconds_between)
             except subprocess.TimeoutExpired:
-                if (n_epochs := self._n_epochs()) >= n_before + N_NODES:
+                if (n_epochs := self._n_epochs()) >= n_before + 2 * N_NODES:
                     self._kill(*self._draw.choices(list(KINDS), list(KINDS.values())))
                     n_before = n_epochs
                 continue

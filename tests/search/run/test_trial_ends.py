@@ -14,6 +14,7 @@ import torch
 
 from search.driver import REQUEST, ask_to_stop
 from search.home import SweepFolder
+from search.log import logged_to
 from search.record.states import TrialState
 from search.run.starting import started
 from tests.search.conftest import RecordedSweep
@@ -118,7 +119,7 @@ def test_sigterm_interrupts_as_ctrl_c_does(workers, recorded, home, records, mon
 
 
 def test_a_stop_keeps_every_epoch_and_waits_for_no_trial_that_starts_meanwhile(
-    workers, recorded, home, records, monkeypatch, tmp_path, caplog
+    workers, recorded, home, records, monkeypatch, tmp_path
 ):
     asked, over = recorded.folder.path / REQUEST, tmp_path / "over"
 
@@ -129,7 +130,7 @@ def test_a_stop_keeps_every_epoch_and_waits_for_no_trial_that_starts_meanwhile(
         while min(recorded_epochs(recorded)[:2], default=0) < 2:
             time.sleep(0.1)
         ask_to_stop(recorded.folder.path)
-        while caplog.text.count("stopped by the user") < 2:
+        while recorded.folder.log.read_text().count("stopped by the user") < 2:
             time.sleep(0.1)
         over.touch()
 
@@ -138,7 +139,8 @@ def test_a_stop_keeps_every_epoch_and_waits_for_no_trial_that_starts_meanwhile(
     monkeypatch.setattr("search.run.tuning.trials_at_once", lambda *_: 4)
     stopper = threading.Thread(target=stop, daemon=True)
     stopper.start()
-    record = searched(recorded, home, budget__trials=4, early_stopping__scheduler="none")
+    with logged_to(recorded.folder.create().log):
+        record = searched(recorded, home, budget__trials=4, early_stopping__scheduler="none")
     stopper.join()
     trials = record.trials(STUDENT)
     assert [TrialState.of_optuna(trial.state) for trial in trials] == [TrialState.RUNNING] * 4
