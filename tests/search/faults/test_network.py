@@ -4,16 +4,17 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import ray
 from ray.cluster_utils import Cluster
 
+from search.record.sweep import SweepRecord
 from search.run.starting import started
 from tests.search.faults.networks import Machine, network
-from tests.search.faults.searching import STUDENT, meanwhile
+from tests.search.faults.searching import STUDENT, Searching, meanwhile
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -53,23 +54,21 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def test_a_cut_of_twenty_seconds_costs_that_time_and_nothing_else(far, searching, monkeypatch, tmp_path):
-    is_cut = tmp_path / "cut"
-    sweep = searching(n_epochs=12, awaits={2: is_cut})
-
-    def cut() -> None:
-        sweep.until(lambda: sweep.n_checkpoints == 2)
-        far.cut()
-        is_cut.touch()
-        time.sleep(CUT_SECONDS)
-        far.mend()
-
-    with meanwhile(cut):
-        record = sweep.run(monkeypatch)
     # Where Ray takes the node for lost, its trial goes on elsewhere, from its last checkpoint.
-    sweep.assert_whole(record, most_repeated=1)
+    through_a_cut(far, searching, monkeypatch, tmp_path, lambda sweep: time.sleep(CUT_SECONDS))
 
 
 def test_a_node_that_is_cut_off_until_it_is_given_up_takes_its_trial_to_another(far, searching, monkeypatch, tmp_path):
+    def given_up(sweep: Searching) -> None:
+        sweep.until(lambda: sum(node["Alive"] for node in ray.nodes()) == 2)
+
+    record = through_a_cut(far, searching, monkeypatch, tmp_path, given_up)
+    (lost,) = [trial.user_attrs["lost"] for trial in record.trials(STUDENT) if "lost" in trial.user_attrs]
+    assert lost["machines"] and not lost["workers"]
+
+
+def through_a_cut(far, searching, monkeypatch, tmp_path, lasts: Callable[[Searching], None]) -> SweepRecord:
+    """The record of a sweep whose far node is cut off with both trials at work, for as long as ``lasts`` takes."""
     is_cut = tmp_path / "cut"
     sweep = searching(n_epochs=12, awaits={2: is_cut})
 
@@ -77,11 +76,10 @@ def test_a_node_that_is_cut_off_until_it_is_given_up_takes_its_trial_to_another(
         sweep.until(lambda: sweep.n_checkpoints == 2)
         far.cut()
         is_cut.touch()
-        sweep.until(lambda: sum(node["Alive"] for node in ray.nodes()) == 2)
+        lasts(sweep)
         far.mend()
 
     with meanwhile(cut):
         record = sweep.run(monkeypatch)
     sweep.assert_whole(record, most_repeated=1)
-    (lost,) = [trial.user_attrs["lost"] for trial in record.trials(STUDENT) if "lost" in trial.user_attrs]
-    assert lost["machines"] and not lost["workers"]
+    return record
